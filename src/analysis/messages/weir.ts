@@ -1,0 +1,4 @@
+import type { MessageSpec } from '../messages.ts';
+
+export const weirMessages = {
+} as const satisfies Readonly<Record<string, MessageSpec>>;

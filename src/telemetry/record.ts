@@ -1,0 +1,73 @@
+/**
+ * What is known of an exchange when it is over: the only input of access log and metrics. The data plane reuses one
+ * object per connection; nothing may keep it.
+ */
+export interface ExchangeRecord {
+  /** Milliseconds since the epoch. */
+  startMs: number;
+  revision: number;
+  method: string;
+  /** As the client sent it. */
+  authority: string;
+  /** Target as the client sent it, with query. */
+  originalPath: string;
+  /** As sent upstream, with query; the canonical one when nothing was sent. */
+  path: string;
+  /** `HTTP/1.1`, `HTTP/1.0`. */
+  protocol: string;
+  /** 0 when the client got none. */
+  responseCode: number;
+  /** Envoy's flags joined with `,`; empty when none. */
+  responseFlags: string;
+  responseCodeDetails: string;
+  /** Body bytes. */
+  bytesReceived: number;
+  bytesSent: number;
+  durationMs: number;
+  /** From the first request byte to the last request byte received, ms; -1 unknown. */
+  requestDurationMs: number;
+  /** To the first response byte from upstream, ms; -1 unknown. */
+  responseDurationMs: number;
+  /** From request sent to response head, ms; -1 when no upstream answered. */
+  upstreamServiceTimeMs: number;
+  /** `ip:port` or empty. */
+  upstreamHost: string;
+  upstreamLocalAddress: string;
+  upstreamCluster: string;
+  /** Service host and namespace of the cluster, for Istio's metrics. */
+  upstreamService: string;
+  upstreamServiceNamespace: string;
+  upstreamTransportFailureReason: string;
+  upstreamAttempts: number;
+  routeName: string;
+  virtualHost: string;
+  listener: string;
+  /** `ip:port` of the client after trusted hops (port of the peer). */
+  downstreamRemoteAddress: string;
+  downstreamDirectRemoteAddress: string;
+  downstreamLocalAddress: string;
+  connectionId: number;
+  requestId: string;
+  traceId: string;
+  principal: string;
+  consumer: string;
+  /** Request header as received; null when absent. Lower-case name. */
+  requestHeader(name: string): string | null;
+  /** Response header as sent; null when absent or not among `LogNeeds.responseHeaders`. Lower-case name. */
+  responseHeader(name: string): string | null;
+  /** Response trailer; same rule. */
+  responseTrailer(name: string): string | null;
+}
+
+/** What a format reads that must be captured while it passes. */
+export interface LogNeeds {
+  readonly requestHeaders: readonly string[];
+  readonly responseHeaders: readonly string[];
+  readonly responseTrailers: readonly string[];
+}
+
+/** A compiled access-log format: appends one line, without the newline, for a record. */
+export interface LineFormat {
+  readonly needs: LogNeeds;
+  line(record: ExchangeRecord): string;
+}
