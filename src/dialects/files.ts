@@ -1,0 +1,153 @@
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { diagnose } from "../analysis/messages.ts";
+import type { Diagnostic } from "../model/diagnostic.ts";
+
+export interface Source {
+  /** As the user would write it: the given path, joined with the path below a directory; `-` for standard input. */
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface SourceSet {
+  readonly sources: readonly Source[];
+  /** WR0102 for each path that could not be read. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** Given paths, or files below them, that could not be read: what they held stays in force. */
+  readonly unreadable: readonly string[];
+  /** Every directory that was looked at: what a watcher has to watch beside the files. */
+  readonly directories: readonly string[];
+}
+
+/** A configuration file larger than this is refused. */
+export const maxFileBytes = 256 * 1024 * 1024;
+const maxFiles = 100_000;
+const maxDirectoryDepth = 32;
+const configurationFile = /\.(?:ya?ml|json)$/i;
+
+interface Collection {
+  readonly sources: Source[];
+  readonly diagnostics: Diagnostic[];
+  readonly unreadable: string[];
+  readonly directories: string[];
+  /** Real paths already taken: a file reached by two ways counts once, a loop of links ends. */
+  readonly seen: Set<string>;
+}
+
+/**
+ * Reads files, directories (recursive, `.yaml .yml .json`, sorted) and `-`. Hidden entries are skipped, so that a
+ * Kubernetes mount (`..data` and the links beside it) gives each file once. Never throws.
+ * `stdin` is the text behind `-`; null reads descriptor 0.
+ */
+export function readSources(paths: readonly string[], stdin: string | null = null): SourceSet {
+  const into: Collection = {
+    sources: [],
+    diagnostics: [],
+    unreadable: [],
+    directories: [],
+    seen: new Set(),
+  };
+  for (const path of paths) {
+    if (path === "-") readStdin(stdin, into);
+    else readPath(path, 0, into);
+  }
+  return into;
+}
+
+function readStdin(stdin: string | null, into: Collection): void {
+  if (into.seen.has("-")) return;
+  into.seen.add("-");
+  try {
+    into.sources.push({ file: "-", text: stdin ?? readFileSync(0, "utf8") });
+  } catch (error) {
+    unreadable("-", error, into);
+  }
+}
+
+function readPath(path: string, depth: number, into: Collection): void {
+  try {
+    const stat = statSync(path);
+    const real = realpathSync(path);
+    if (into.seen.has(real)) return;
+    into.seen.add(real);
+    if (stat.isDirectory()) {
+      readDirectory(path, depth, into);
+    } else if (stat.size > maxFileBytes) {
+      refuse(
+        path,
+        `${path} is larger than ${maxFileBytes} bytes`,
+        "Split it into several files.",
+        into,
+      );
+    } else if (into.sources.length >= maxFiles) {
+      refuse(path, `more than ${maxFiles} files`, "Put several documents in one file.", into);
+    } else if (!stat.isFile() && !stat.isFIFO() && !stat.isCharacterDevice()) {
+      refuse(
+        path,
+        `${path} is neither a file nor a directory`,
+        "Give a file, a directory, or - for standard input.",
+        into,
+      );
+    } else {
+      into.sources.push({ file: path, text: readFileSync(path, "utf8") });
+    }
+  } catch (error) {
+    unreadable(path, error, into);
+  }
+}
+
+function readDirectory(path: string, depth: number, into: Collection): void {
+  if (depth > maxDirectoryDepth) {
+    refuse(
+      path,
+      `${path} is more than ${maxDirectoryDepth} directories deep`,
+      "Point -f at the directory itself.",
+      into,
+    );
+    return;
+  }
+  into.directories.push(path);
+  const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
+  for (const entry of entries) {
+    if (entry.name.startsWith(".")) continue;
+    const child = join(path, entry.name);
+    const named = configurationFile.test(entry.name);
+    if (entry.isDirectory()) readPath(child, depth + 1, into);
+    else if (entry.isFile() && named) readPath(child, depth + 1, into);
+    else if (entry.isSymbolicLink() && (named || leadsToDirectory(child)))
+      readPath(child, depth + 1, into);
+  }
+}
+
+function leadsToDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function unreadable(path: string, error: unknown, into: Collection): void {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "ENOENT")
+    refuse(
+      path,
+      `${path} does not exist`,
+      "Check the path given with -f; it is relative to the current directory.",
+      into,
+    );
+  else if (code === "EACCES" || code === "EPERM")
+    refuse(path, `${path} may not be read`, "Give this user permission to read it.", into);
+  else
+    refuse(
+      path,
+      `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      "Give a readable file or directory.",
+      into,
+    );
+}
+
+function refuse(path: string, message: string, hint: string, into: Collection): void {
+  into.unreadable.push(path);
+  into.diagnostics.push(
+    diagnose("WR0102", { file: path, line: 0, column: 0 }, null, message, { hint }),
+  );
+}
