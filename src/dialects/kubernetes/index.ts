@@ -1,0 +1,88 @@
+import { diagnose } from '../../analysis/messages.ts';
+import type { Diagnostic } from '../../model/diagnostic.ts';
+import { emptyFragment } from '../../model/snapshot.ts';
+import type { Dialect, Resource } from '../dialect.ts';
+import { kindTable } from '../kubernetes-kinds.ts';
+import { ingressKind, kubernetesKinds, serviceKind } from './schema.ts';
+import { kubernetesServices } from './services.ts';
+
+const table = kindTable('kubernetes', kubernetesKinds);
+
+/**
+ * Core kinds carry no routes of their own: other dialects find them through `kubernetesServices` and the kinds in
+ * schema.ts. Here stands only what has to be said about them.
+ */
+export const kubernetes: Dialect = {
+  name: 'kubernetes',
+  recognises: table.recognises,
+  read: table.read,
+  translate({ resources }) {
+    const diagnostics: Diagnostic[] = [];
+    for (const resource of resources) {
+      if (resource.dialect !== 'kubernetes' || resource.broken) continue;
+      if (ingressKind.of(resource))
+        diagnostics.push(
+          pending(resource, ['kind'], 'Ingress is checked and does not run yet', 'write an HTTPRoute; it says the same and more'),
+        );
+      else checkService(resource, diagnostics);
+    }
+    const byOrigin = new Map(resources.map((resource) => [resource.origin, resource]));
+    for (const service of kubernetesServices(resources)) {
+      const resource = byOrigin.get(service.origin);
+      if (resource) checkEndpoints(service, resource, diagnostics);
+    }
+    return { fragment: emptyFragment, diagnostics };
+  },
+};
+
+function checkService(resource: Resource, diagnostics: Diagnostic[]): void {
+  const spec = serviceKind.of(resource)?.spec;
+  if (!spec) return;
+  if (spec.sessionAffinity === 'ClientIP')
+    diagnostics.push(
+      pending(resource, ['spec', 'sessionAffinity'], 'sessionAffinity ClientIP does not run yet: requests are balanced one by one'),
+    );
+  if (spec.trafficDistribution !== undefined)
+    diagnostics.push(pending(resource, ['spec', 'trafficDistribution'], 'trafficDistribution does not run yet: all zones are used alike'));
+  if (spec.type === 'ExternalName' && spec.externalName === undefined)
+    diagnostics.push(
+      report(
+        'WR0321',
+        resource,
+        ['spec', 'type'],
+        'a Service of type ExternalName needs spec.externalName',
+        'write externalName: host.example.com',
+      ),
+    );
+}
+
+function checkEndpoints(service: ReturnType<typeof kubernetesServices>[number], resource: Resource, diagnostics: Diagnostic[]): void {
+  if (service.anyPort || service.ports.length === 0) return;
+  if (service.ports.some((port) => service.endpoints(port.number).length > 0)) return;
+  const { origin } = service;
+  diagnostics.push(
+    report(
+      'WR0320',
+      resource,
+      ['metadata', 'name'],
+      `Service ${origin.namespace}/${origin.name} has no ready endpoints in the configuration: requests get 503`,
+      `add an EndpointSlice with the label kubernetes.io/service-name: ${origin.name}`,
+    ),
+  );
+}
+
+function pending(resource: Resource, path: readonly string[], message: string, hint?: string): Diagnostic {
+  return report('WR0108', resource, path, message, hint);
+}
+
+function report(
+  code: 'WR0108' | 'WR0320' | 'WR0321',
+  resource: Resource,
+  path: readonly string[],
+  message: string,
+  hint?: string,
+): Diagnostic {
+  const place = { file: resource.document.file, ...resource.document.locate([...resource.path, ...path]) };
+  const ref = { kind: resource.kind, namespace: resource.namespace, name: resource.name };
+  return diagnose(code, place, ref, message, hint === undefined ? {} : { hint });
+}
