@@ -29,7 +29,10 @@ export const headerName = z
 export const headerValue = z
   .string()
   .max(8192)
-  .refine((value) => !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value), 'a header value must not hold CR, LF, NUL or other control characters')
+  .refine(
+    (value) => !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value),
+    'a header value must not hold CR, LF, NUL or other control characters',
+  )
   .refine((value) => !/[\u0100-\uffff]/.test(value), 'a header value must be within Latin-1; encode other characters')
   .refine((value) => value.trim() === value, 'a header value must not begin or end with white space');
 

@@ -22,7 +22,12 @@ const fields = {
 const known: ReadonlyMap<string, TemplateField> = new Map(Object.entries(fields));
 
 /** Operators that are understood, for messages and docs. */
-export const templateOperators: readonly string[] = ['%%', '%REQ(name)%', '%REQ(name?other):maxLength%', ...Object.keys(fields).map((name) => `%${name}%`)];
+export const templateOperators: readonly string[] = [
+  '%%',
+  '%REQ(name)%',
+  '%REQ(name?other):maxLength%',
+  ...Object.keys(fields).map((name) => `%${name}%`),
+];
 
 /** Compiles a value, or says what is wrong with it. */
 export function compileTemplate(value: string): readonly TemplatePart[] | { readonly problem: string } {

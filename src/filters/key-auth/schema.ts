@@ -9,7 +9,11 @@ const sha256 = z
   .regex(/^[0-9a-fA-F]{64}$/, 'hex SHA-256 of the key: 64 hexadecimal digits, as `printf %s KEY | sha256sum` prints')
   .transform((hex) => hex.toLowerCase());
 
-const consumer = z.string().min(1).max(256).describe('Who holds the key: id or name of a declared consumer, or a name that only this list uses.');
+const consumer = z
+  .string()
+  .min(1)
+  .max(256)
+  .describe('Who holds the key: id or name of a declared consumer, or a name that only this list uses.');
 
 /** A key in clear is hashed as soon as it is read, so that it never stands in a snapshot, a dump or a log. */
 const inlineKey = z.union([
@@ -38,7 +42,10 @@ export const keyAuthSchema = z.strictObject({
     .describe('Names to look under, in this order: header (any case), then query parameter (this case). The first that is there counts.'),
   inHeader: z.boolean().default(true).describe('Look in the request headers.'),
   inQuery: z.boolean().default(false).describe('Look in the query string. Queries end up in logs and histories: off unless asked for.'),
-  hideCredentials: z.boolean().default(true).describe('Do not send the key on to the upstream: drops every configured name from headers and query.'),
+  hideCredentials: z
+    .boolean()
+    .default(true)
+    .describe('Do not send the key on to the upstream: drops every configured name from headers and query.'),
   anonymous: z
     .string()
     .min(1)

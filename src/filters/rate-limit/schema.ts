@@ -54,7 +54,9 @@ const keyPart = z.union([
   z.strictObject({
     path: z
       .union([z.literal(true), z.string().startsWith('/').max(4096)])
-      .describe('`true`: each canonical path has its own count. A path: requests for exactly this path share one count, others count by ip.'),
+      .describe(
+        '`true`: each canonical path has its own count. A path: requests for exactly this path share one count, others count by ip.',
+      ),
   }),
   z.strictObject({
     service: z.literal(true).describe('The service of the route: one count for all clients. Without a service: the ip.'),
