@@ -1,0 +1,142 @@
+import type { MetricType } from './metrics.ts';
+
+export interface MetricInfo {
+  readonly type: MetricType;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+const istioLabels = [
+  'reporter',
+  'source_workload',
+  'source_workload_namespace',
+  'source_principal',
+  'source_app',
+  'source_version',
+  'source_cluster',
+  'source_canonical_service',
+  'source_canonical_revision',
+  'destination_workload',
+  'destination_workload_namespace',
+  'destination_principal',
+  'destination_app',
+  'destination_version',
+  'destination_cluster',
+  'destination_service',
+  'destination_service_name',
+  'destination_service_namespace',
+  'destination_canonical_service',
+  'destination_canonical_revision',
+  'request_protocol',
+  'response_code',
+  'grpc_response_status',
+  'response_flags',
+  'connection_security_policy',
+] as const;
+
+const cluster = ['envoy_cluster_name'] as const;
+const manager = ['envoy_http_conn_manager_prefix'] as const;
+const listener = ['envoy_listener_address'] as const;
+
+/** Every metric Weir exposes: the source of HELP lines and of docs/reference/metrics.md. */
+export const metricNames = {
+  istio_requests_total: { type: 'counter', labels: istioLabels, help: 'Requests that Weir handled, by destination and outcome.' },
+  istio_request_duration_milliseconds: {
+    type: 'histogram',
+    labels: istioLabels,
+    help: 'Time from the first byte of a request to the end of its response, ms.',
+  },
+  istio_request_bytes: { type: 'histogram', labels: istioLabels, help: 'Body bytes of requests.' },
+  istio_response_bytes: { type: 'histogram', labels: istioLabels, help: 'Body bytes of responses.' },
+
+  envoy_cluster_upstream_rq_total: { type: 'counter', labels: cluster, help: 'Requests whose route led to the cluster.' },
+  envoy_cluster_upstream_rq: {
+    type: 'counter',
+    labels: [...cluster, 'envoy_response_code'],
+    help: 'Responses of the cluster by status code.',
+  },
+  envoy_cluster_upstream_rq_xx: {
+    type: 'counter',
+    labels: [...cluster, 'envoy_response_code_class'],
+    help: 'Responses of the cluster by class of status code.',
+  },
+  envoy_cluster_upstream_rq_time: {
+    type: 'histogram',
+    labels: cluster,
+    help: 'Time from the request sent to the head of the response, ms.',
+  },
+  envoy_cluster_upstream_rq_active: { type: 'gauge', labels: cluster, help: 'Requests in progress at the cluster.' },
+  envoy_cluster_upstream_rq_timeout: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Requests that ran into a timeout of the route or upstream (flag UT).',
+  },
+  envoy_cluster_upstream_rq_retry: { type: 'counter', labels: cluster, help: 'Attempts beyond the first one.' },
+  envoy_cluster_upstream_cx_total: { type: 'counter', labels: cluster, help: 'Connections opened to the cluster.' },
+  envoy_cluster_upstream_cx_active: { type: 'gauge', labels: cluster, help: 'Open connections to the cluster.' },
+  envoy_cluster_upstream_cx_connect_fail: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Connections to the cluster that could not be opened.',
+  },
+  envoy_cluster_upstream_cx_connect_timeout: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Connections to the cluster that were not open in time.',
+  },
+
+  envoy_http_downstream_rq_total: { type: 'counter', labels: manager, help: 'Requests of a listener.' },
+  envoy_http_downstream_rq_xx: {
+    type: 'counter',
+    labels: [...manager, 'envoy_response_code_class'],
+    help: 'Responses of a listener by class of status code.',
+  },
+  envoy_http_downstream_rq_time: { type: 'histogram', labels: manager, help: 'Whole time of requests of a listener, ms.' },
+  envoy_http_downstream_rq_active: { type: 'gauge', labels: manager, help: 'Requests in progress on a listener.' },
+  envoy_http_downstream_cx_total: { type: 'counter', labels: manager, help: 'Connections of a listener that spoke HTTP.' },
+  envoy_http_downstream_cx_active: { type: 'gauge', labels: manager, help: 'Open HTTP connections of a listener.' },
+  envoy_http_no_route: { type: 'counter', labels: manager, help: 'Requests that no route matched (flag NR).' },
+  envoy_http_no_cluster: { type: 'counter', labels: manager, help: 'Requests whose cluster does not exist (flag NC).' },
+  envoy_http_rate_limited: { type: 'counter', labels: manager, help: 'Requests answered by a rate limit (flag RL).' },
+  envoy_listener_downstream_cx_total: { type: 'counter', labels: listener, help: 'Connections that a listener accepted.' },
+  envoy_listener_downstream_cx_active: { type: 'gauge', labels: listener, help: 'Open connections of a listener.' },
+  envoy_listener_downstream_cx_overflow: {
+    type: 'counter',
+    labels: listener,
+    help: 'Connections refused because the listener had too many.',
+  },
+
+  envoy_server_live: { type: 'gauge', labels: [], help: '1 once the server serves and until it drains.' },
+  envoy_server_uptime: { type: 'gauge', labels: [], help: 'Seconds since the start.' },
+  envoy_server_concurrency: { type: 'gauge', labels: [], help: 'Data workers.' },
+  envoy_server_memory_allocated: { type: 'gauge', labels: [], help: 'Resident memory of the process, bytes.' },
+  envoy_listener_manager_total_listeners_active: { type: 'gauge', labels: [], help: 'Listeners that serve.' },
+  envoy_listener_manager_listener_create_failure: { type: 'counter', labels: [], help: 'Listeners that could not be bound.' },
+  envoy_cluster_manager_active_clusters: { type: 'gauge', labels: [], help: 'Clusters of the revision in force.' },
+
+  weir_config_revision: { type: 'gauge', labels: [], help: 'Revision in force.' },
+  weir_config_updates_total: {
+    type: 'counter',
+    labels: ['result'],
+    help: 'Configuration changes, by result: applied, or with-errors when a part stayed as it was.',
+  },
+  weir_config_diagnostics: { type: 'gauge', labels: ['severity'], help: 'Diagnostics of the revision in force.' },
+  weir_config_apply_milliseconds: { type: 'histogram', labels: [], help: 'Time from a change seen to all workers serving it, ms.' },
+  weir_worker_restarts_total: { type: 'counter', labels: [], help: 'Data workers that died and were replaced.' },
+  weir_worker_faults_total: { type: 'counter', labels: [], help: 'Bugs that ended one exchange.' },
+  weir_access_log_lines_dropped_total: { type: 'counter', labels: [], help: 'Access-log lines dropped because the sink was too slow.' },
+  weir_metrics_overflow_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Counts that had no series of their own because there were too many label sets.',
+  },
+} as const satisfies Readonly<Record<string, MetricInfo>>;
+
+export type MetricName = keyof typeof metricNames;
+
+const infos: ReadonlyMap<string, MetricInfo> = new Map(Object.entries(metricNames));
+
+/** Type and help of a metric; a plain text for a name that a filter made up. */
+export function metricInfo(name: string): MetricInfo {
+  return infos.get(name) ?? { type: 'counter', help: name.replaceAll('_', ' '), labels: [] };
+}

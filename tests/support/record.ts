@@ -1,0 +1,46 @@
+import type { ExchangeRecord } from '../../src/telemetry/record.ts';
+
+/** A record with nothing in it, for tests; `headers` answer requestHeader, responseHeader and responseTrailer alike. */
+export function blankRecord(fields: Partial<ExchangeRecord> = {}, headers: Readonly<Record<string, string>> = {}): ExchangeRecord {
+  const header = (name: string): string | null => headers[name] ?? null;
+  return {
+    startMs: 0,
+    revision: 1,
+    method: 'GET',
+    authority: 'example.com',
+    originalPath: '/',
+    path: '/',
+    protocol: 'HTTP/1.1',
+    responseCode: 200,
+    responseFlags: '',
+    responseCodeDetails: 'via_upstream',
+    bytesReceived: 0,
+    bytesSent: 0,
+    durationMs: 0,
+    requestDurationMs: -1,
+    responseDurationMs: -1,
+    upstreamServiceTimeMs: -1,
+    upstreamHost: '',
+    upstreamLocalAddress: '',
+    upstreamCluster: '',
+    upstreamService: '',
+    upstreamServiceNamespace: '',
+    upstreamTransportFailureReason: '',
+    upstreamAttempts: 0,
+    routeName: '',
+    virtualHost: '',
+    listener: '',
+    downstreamRemoteAddress: '',
+    downstreamDirectRemoteAddress: '',
+    downstreamLocalAddress: '',
+    connectionId: 0,
+    requestId: '',
+    traceId: '',
+    principal: '',
+    consumer: '',
+    requestHeader: header,
+    responseHeader: header,
+    responseTrailer: header,
+    ...fields,
+  };
+}
