@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { readSources } from '../dialects/files.ts';
+import { watchSources } from './watch.ts';
+
+/** A directory of its own, a watcher on `path` below it, and a way to wait for the next change. */
+function scene(t: TestContext, prepare: (directory: string) => void, path = '.', pollMs = 60_000) {
+  const directory = mkdtempSync(join(tmpdir(), 'weir-watch-'));
+  prepare(directory);
+  const waiting: (() => void)[] = [];
+  let changes = 0;
+  const watcher = watchSources(
+    [join(directory, path)],
+    () => {
+      changes++;
+      waiting.shift()?.();
+    },
+    { debounceMs: 10, graceMs: 100, pollMs },
+  );
+  // Keeps the process alive while only unreferenced watchers are left.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => {
+    clearInterval(alive);
+    watcher.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return {
+    directory,
+    changes: () => changes,
+    next: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    texts: () => readSources([join(directory, path)]).sources.map(({ text }) => text),
+  };
+}
+
+test('a file written in place is a change', async (t) => {
+  const s = scene(t, (d) => writeFileSync(join(d, 'a.yaml'), 'a: 1'));
+  const changed = s.next();
+  writeFileSync(join(s.directory, 'a.yaml'), 'a: 22');
+  await changed;
+  assert.deepEqual(s.texts(), ['a: 22']);
+});
+
+test('an editor that renames a new file over the old one is a change, and the file is never seen missing', async (t) => {
+  const s = scene(t, (d) => writeFileSync(join(d, 'a.yaml'), 'a: 1'), 'a.yaml');
+  for (const text of ['a: two', 'a: three']) {
+    const changed = s.next();
+    renameSync(join(s.directory, 'a.yaml'), join(s.directory, 'a.yaml~'));
+    writeFileSync(join(s.directory, '.a.yaml.swp'), text);
+    renameSync(join(s.directory, '.a.yaml.swp'), join(s.directory, 'a.yaml'));
+    await changed;
+    assert.deepEqual(s.texts(), [text]);
+  }
+  assert.equal(s.changes(), 2);
+});
+
+test('a file that is deleted is reported once its grace is over', async (t) => {
+  const s = scene(t, (d) => {
+    writeFileSync(join(d, 'a.yaml'), 'a: 1');
+    writeFileSync(join(d, 'b.yaml'), 'b: 1');
+  });
+  const changed = s.next();
+  rmSync(join(s.directory, 'b.yaml'));
+  await changed;
+  assert.deepEqual(s.texts(), ['a: 1']);
+});
+
+test('a Kubernetes mount whose ..data link is swapped is a change', async (t) => {
+  const s = scene(t, (d) => {
+    mkdirSync(join(d, '..v1'));
+    writeFileSync(join(d, '..v1', 'a.yaml'), 'a: 1');
+    symlinkSync('..v1', join(d, '..data'));
+    symlinkSync('..data/a.yaml', join(d, 'a.yaml'));
+  });
+  assert.deepEqual(s.texts(), ['a: 1']);
+  const changed = s.next();
+  mkdirSync(join(s.directory, '..v2'));
+  writeFileSync(join(s.directory, '..v2', 'a.yaml'), 'a: 2');
+  symlinkSync('..v2', join(s.directory, '..data_tmp'));
+  renameSync(join(s.directory, '..data_tmp'), join(s.directory, '..data'));
+  await changed;
+  assert.deepEqual(s.texts(), ['a: 2']);
+});
+
+test('a new sub-directory is watched too', async (t) => {
+  const s = scene(t, (d) => writeFileSync(join(d, 'a.yaml'), 'a: 1'));
+  let changed = s.next();
+  mkdirSync(join(s.directory, 'sub'));
+  writeFileSync(join(s.directory, 'sub', 'b.yaml'), 'b: 1');
+  await changed;
+  changed = s.next();
+  writeFileSync(join(s.directory, 'sub', 'b.yaml'), 'b: 22');
+  await changed;
+  assert.deepEqual(s.texts(), ['a: 1', 'b: 22']);
+});
+
+test('without events the poll finds the change', async (t) => {
+  const s = scene(t, (d) => mkdirSync(join(d, 'later')), 'later/config', 20);
+  const changed = s.next();
+  mkdirSync(join(s.directory, 'later', 'config'));
+  writeFileSync(join(s.directory, 'later', 'config', 'a.yaml'), 'a: 1');
+  await changed;
+  assert.deepEqual(s.texts(), ['a: 1']);
+});
