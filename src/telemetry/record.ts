@@ -41,7 +41,7 @@ export interface ExchangeRecord {
   upstreamAttempts: number;
   routeName: string;
   virtualHost: string;
-  readonly listenerName: string;
+  listener: string;
   /** `ip:port` of the client after trusted hops (port of the peer). */
   downstreamRemoteAddress: string;
   downstreamDirectRemoteAddress: string;
