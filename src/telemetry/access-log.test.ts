@@ -230,7 +230,6 @@ describe('hostile values', () => {
           { 'user-agent': a, 'x-forwarded-for': c },
         );
         const json = jsonFormat.line(of);
-        // oxlint-disable-next-line no-control-regex -- the test looks for them
         const clean = /^[\u0020-\u007e]*$/;
         assert.match(json, clean);
         assert.equal(typeof JSON.parse(json), 'object');

@@ -2,7 +2,6 @@
 export const maxValueChars = 16_384;
 
 /** What JSON must escape, what moves a terminal's cursor (C0, DEL, C1) and everything that is not ASCII. */
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const unsafe = /["\\\u0000-\u001f\u007f-\uffff]/;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -12,7 +12,7 @@ export function isoTime(ms: number): string {
   const second = Math.floor(ms / 1000);
   if (second !== secondOf) {
     secondOf = second;
-    secondText = `${new Date(second * 1000).toISOString().slice(0, 20)}`;
+    secondText = new Date(second * 1000).toISOString().slice(0, 20);
   }
   return `${secondText}${three[Math.floor(ms) - second * 1000]}Z`;
 }
