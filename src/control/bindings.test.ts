@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { Bindings } from './bindings.ts';
+
+function listener(address: string, port: number, line = 1) {
+  return { name: `${address}:${port}`, address, port, dialect: 'istio', hosts: [], routes: 1, file: 'gateway.yaml', line };
+}
+
+async function occupied(): Promise<{ readonly port: number; readonly close: () => void }> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return { port: address.port, close: () => server.close() };
+}
+
+test('a port that another process holds is an error with its place, the other listeners are bound', async () => {
+  const other = await occupied();
+  try {
+    const bindings = new Bindings(new Map([[81, 0]]));
+    const plan = await bindings.plan([listener('127.0.0.1', other.port, 7), listener('127.0.0.1', 81)]);
+    assert.deepEqual(
+      plan.bindings.map((binding) => binding.listener),
+      ['127.0.0.1:81'],
+    );
+    const [diagnostic] = plan.diagnostics;
+    assert.equal(diagnostic.code, 'WR0701');
+    assert.equal(diagnostic.line, 7);
+    assert.match(diagnostic.hint ?? '', /--map-port/);
+    assert.ok(plan.unprogrammed.has(`127.0.0.1:${other.port}`));
+  } finally {
+    other.close();
+  }
+});
+
+test('an address of another machine is an error', async () => {
+  const plan = await new Bindings(new Map()).plan([listener('192.0.2.1', 18080)]);
+  assert.equal(plan.diagnostics[0].code, 'WR0702');
+  assert.match(plan.diagnostics[0].hint ?? '', /does not belong to this machine/);
+});
+
+test('port 0 takes a free port and keeps it over later plans', async () => {
+  const bindings = new Bindings(new Map([[80, 0]]));
+  const first = await bindings.plan([listener('127.0.0.1', 80)]);
+  assert.ok(first.bindings[0].port > 0);
+  const second = await bindings.plan([listener('127.0.0.1', 80), listener('127.0.0.1', 9, 2)].slice(0, 1));
+  assert.deepEqual(second.bindings, first.bindings);
+});
+
+test('a socket that the workers hold is not asked for again', async () => {
+  const asked: number[] = [];
+  const bindings = new Bindings(new Map(), (_address, port) => {
+    asked.push(port);
+    return Promise.resolve(port);
+  });
+  await bindings.plan([listener('::', 8080)]);
+  await bindings.plan([listener('::', 8080), listener('127.0.0.1', 8080), listener('::', 8081)]);
+  assert.deepEqual(asked, [8080, 8081]);
+});
+
+test('two listeners mapped to one port: the first keeps it', async () => {
+  const bindings = new Bindings(
+    new Map([
+      [80, 8080],
+      [81, 8080],
+    ]),
+    (_address, port) => Promise.resolve(port),
+  );
+  const plan = await bindings.plan([listener('::', 80), listener('::', 81)]);
+  assert.equal(plan.bindings.length, 1);
+  assert.equal(plan.diagnostics[0].code, 'WR0703');
+});

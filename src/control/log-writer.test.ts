@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { constants, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { LogWriter } from './log-writer.ts';
+
+function directory(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'weir-log-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+test('lines are written whole and in order', async (t) => {
+  const path = join(directory(t), 'access.log');
+  const writer = new LogWriter({ path });
+  const lines = Array.from({ length: 500 }, (_, i) => `line ${i}\n`);
+  for (const line of lines) writer.write(Buffer.from(line));
+  await writer.close();
+  assert.equal(readFileSync(path, 'utf8'), lines.join(''));
+  assert.equal(writer.droppedBytes, 0);
+});
+
+test('after a rotation lines go to a new file', async (t) => {
+  const path = join(directory(t), 'access.log');
+  const writer = new LogWriter({ path });
+  writer.write(Buffer.from('old\n'));
+  await writer.close();
+  const second = new LogWriter({ path });
+  renameSync(path, `${path}.1`);
+  second.reopen();
+  second.write(Buffer.from('new\n'));
+  await second.close();
+  assert.equal(readFileSync(`${path}.1`, 'utf8'), 'old\n');
+  assert.equal(readFileSync(path, 'utf8'), 'new\n');
+});
+
+test('a reader that takes nothing costs a bounded queue, the rest is dropped and counted', async (t) => {
+  const path = join(directory(t), 'pipe');
+  execFileSync('mkfifo', [path]);
+  // Opened and never read.
+  const reader = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  assert.ok(reader > 0);
+  const writer = new LogWriter({ path: `/proc/self/fd/${reader}`, maxWaitingBytes: 300_000 });
+  for (let i = 0; i < 10; i++) writer.write(Buffer.alloc(100_000, 'x'));
+  assert.equal(writer.waitingBytes, 300_000);
+  assert.equal(writer.droppedBytes, 700_000);
+  await writer.close(1);
+});
