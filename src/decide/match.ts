@@ -33,7 +33,7 @@ export class Matcher {
     if (match.snis !== undefined) conditions.push(hostCondition('sni', match.snis));
     if (match.ports !== undefined) conditions.push(portCondition(match.ports));
     if (match.sourceNamespace !== undefined) conditions.push(namespaceCondition(match.sourceNamespace));
-    if (match.sourceLabels !== undefined) conditions.push(labelCondition(match.sourceLabels));
+    if (match.sourceLabels !== undefined && Object.keys(match.sourceLabels).length > 0) conditions.push(labelCondition(match.sourceLabels));
     this.conditions = conditions;
   }
 

@@ -4,7 +4,7 @@ import type { RequestView } from '../../decide/request.ts';
 import type { RouteMatch } from '../../model/match.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { compileTables } from './compile.ts';
-import { fixtureHeaders, fixtureOrigin, fixtureSnapshot, fixtureView } from './fixture.ts';
+import { fixtureHeaders, fixtureOrigin, fixtureSnapshot, fixtureView } from '../../decide/fixture.ts';
 import { RouteTables } from './tables.ts';
 
 function open(snapshot: Snapshot): RouteTables<number> {

@@ -1,10 +1,10 @@
 /** Small builders of snapshots and requests for tests and the route bench. */
-import type { HeaderView, RequestView } from '../../decide/request.ts';
-import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
-import type { RouteMatch } from '../../model/match.ts';
-import type { Origin } from '../../model/origin.ts';
-import type { Route, RouteAction, VirtualHost } from '../../model/route.ts';
-import type { Snapshot } from '../../model/snapshot.ts';
+import type { HeaderView, RequestView } from './request.ts';
+import { defaultLimits, edgeCanonicalisation, type Listener } from '../model/listener.ts';
+import type { RouteMatch } from '../model/match.ts';
+import type { Origin } from '../model/origin.ts';
+import type { Route, RouteAction, VirtualHost } from '../model/route.ts';
+import type { Snapshot } from '../model/snapshot.ts';
 
 export const fixtureOrigin: Origin = {
   dialect: 'weir',

@@ -1,0 +1,99 @@
+import type { PathRewrite } from '../model/route.ts';
+import { compileRegex, type CompiledRegex } from './regex.ts';
+import { noRegex } from './strings.ts';
+
+/** A compiled PathRewrite. Pure; nothing is kept from one request to the next. */
+export interface PathRewriter {
+  /** New path. `matched`: characters that the winning match's path condition covered. Always begins with `/`, except `*`. */
+  rewrite(path: string, matched: number): string;
+}
+
+export function compileRewrite(rewrite: PathRewrite): PathRewriter {
+  const regex = rewrite.kind === 'regex' ? compilePattern(rewrite.pattern) : noRegex;
+  return {
+    rewrite: (path, matched) => {
+      // The asterisk-form names the server and no path (RFC 9112 section 3.2.4).
+      if (path === '*') return path;
+      const result = apply(rewrite, regex, path, matched);
+      const rooted = result.startsWith('/') ? result : `/${result}`;
+      return hasDotSegment(rooted) && !hasDotSegment(path) ? withoutDotSegments(rooted) : rooted;
+    },
+  };
+}
+
+function compilePattern(pattern: string): CompiledRegex {
+  const compiled = compileRegex(pattern, { anchor: 'search' });
+  // Dialects refuse such a pattern; here it only must not take the route down.
+  return compiled.ok ? compiled.value : noRegex;
+}
+
+function apply(rewrite: PathRewrite, regex: CompiledRegex, path: string, matched: number): string {
+  switch (rewrite.kind) {
+    case 'full':
+      return rewrite.path;
+    case 'prefix':
+      return rewrite.replacement + path.slice(matched);
+    case 'path-prefix': {
+      const { replacement } = rewrite;
+      // The rest begins with a slash or is empty, so the replacement's own last slash would double it.
+      return (replacement.endsWith('/') ? replacement.slice(0, -1) : replacement) + path.slice(matched);
+    }
+    case 'regex':
+      return regex.replace(path, rewrite.substitution);
+    case 'kong':
+      return kongPath(rewrite.servicePath === '' ? '/' : rewrite.servicePath, path, matched, rewrite.strip, rewrite.handling);
+  }
+}
+
+/** Kong's route documentation, "path_handling": how service path and request path are joined. */
+function kongPath(base: string, path: string, matched: number, strip: boolean, handling: 'v0' | 'v1'): string {
+  const slash = base.endsWith('/');
+  if (!strip) {
+    if (handling === 'v1' || slash) return base + path.slice(1);
+    return path === '/' ? base : base + path;
+  }
+  // Without a path condition Kong takes `/` as what was matched.
+  const rest = withoutLeadingDots(path.slice(Math.max(matched, 1)));
+  if (slash && rest.startsWith('/')) return base.slice(0, -1) + rest;
+  if (handling === 'v1') return base + rest;
+  if (rest !== '') return slash || rest.startsWith('/') ? base + rest : `${base}/${rest}`;
+  // Nothing is left: the result ends with a slash when the request did.
+  if (slash) return base === '/' || path.endsWith('/') ? base : base.slice(0, -1);
+  return path.length > 1 && path.endsWith('/') ? `${base}/` : base;
+}
+
+/** `/a../b` with `/a` stripped must not climb out of the service's path. */
+function withoutLeadingDots(rest: string): string {
+  let at = 0;
+  for (;;) {
+    if (rest.startsWith('./', at)) at += 2;
+    else if (rest.startsWith('../', at)) at += 3;
+    else break;
+  }
+  const left = rest.slice(at);
+  return left === '.' || left === '..' ? '' : left;
+}
+
+function hasDotSegment(path: string): boolean {
+  if (!path.includes('/.')) return false;
+  for (let at = path.indexOf('/.'); at >= 0; at = path.indexOf('/.', at + 1)) {
+    const next = path.charCodeAt(at + 2) === 0x2e ? at + 3 : at + 2;
+    if (next >= path.length || path.charCodeAt(next) === 0x2f || path.charCodeAt(next) === 0x3f) return true;
+  }
+  return false;
+}
+
+/** RFC 3986 section 5.2.4, for an absolute path; a query that a rewrite brought along is left alone. */
+function withoutDotSegments(target: string): string {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const out: string[] = [];
+  const segments = path.split('/').slice(1);
+  for (const [i, segment] of segments.entries()) {
+    const last = i === segments.length - 1;
+    if (segment === '..') out.pop();
+    else if (segment !== '.') out.push(segment);
+    if (last && (segment === '.' || segment === '..')) out.push('');
+  }
+  return `/${out.join('/')}${mark < 0 ? '' : target.slice(mark)}`;
+}
