@@ -60,6 +60,7 @@ describe('request heads that are refused', () => {
     ['Transfer-Encoding gzip, chunked', get('Transfer-Encoding: gzip, chunked'), -501],
     ['Transfer-Encoding in HTTP/1.0', 'GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n', -400],
     ['Host twice', get('Host: b'), -400],
+    ['Host empty', 'GET / HTTP/1.1\r\nHost: \r\n\r\n', -400],
     ['Host missing', 'GET / HTTP/1.1\r\nX: y\r\n\r\n', -400],
     ['Host with userinfo', 'GET / HTTP/1.1\r\nHost: u@a\r\n\r\n', -400],
     ['Host with a path', 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n', -400],

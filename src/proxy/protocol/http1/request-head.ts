@@ -154,6 +154,9 @@ export class RequestHead extends Head {
   }
 
   protected override finish(): number {
+    if (this.hostAt !== -1 && this.valueStart(this.hostAt) === this.valueEnd(this.hostAt)) {
+      return this.fail(-400, 'http1.host_empty');
+    }
     if (this.hostCount === 0 && this.minor === 1) return this.fail(-400, 'http1.host_missing');
     if (this.transferEncodings !== 0) {
       // Both, or chunked in a version that had no chunks: someone in the chain reads it differently (RFC 9112 §6.1).
