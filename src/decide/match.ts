@@ -223,8 +223,10 @@ function portCondition(ports: readonly number[]): Condition {
 function namespaceCondition(namespace: string): Condition {
   return {
     test: (view) => view.caller !== null && view.caller.namespace === namespace,
-    why: (view) =>
-      `source namespace: ${view.caller === null ? 'the caller is not a mesh workload' : `'${view.caller.namespace}'`} is not '${namespace}'`,
+    why: (view) => {
+      if (view.caller === null) return 'source namespace: the caller is not a mesh workload';
+      return `source namespace: '${view.caller.namespace}' is not '${namespace}'`;
+    },
   };
 }
 

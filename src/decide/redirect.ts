@@ -1,25 +1,25 @@
 import type { RedirectAction } from '../model/route.ts';
 import type { RequestView } from './request.ts';
-import type { PathRewriter } from './rewrite.ts';
+import { rewritePath } from './rewrite.ts';
 
 /**
- * Value of the Location header. `path` is the compiled `action.path`, or null; `matched` as in PathRewriter.
+ * Value of the Location header. `matched` as in rewritePath; `listenerPort` is the one configured.
  * The query is kept, unless the action strips it or the new path brings its own (Envoy RedirectAction).
  */
-export function redirectLocation(action: RedirectAction, path: PathRewriter | null, view: RequestView, matched: number): string {
+export function redirectLocation(action: RedirectAction, view: RequestView, matched: number, listenerPort: number): string {
   const scheme = action.scheme ?? view.scheme;
   const host = action.host ?? view.host;
-  const target = path === null ? (view.path === '*' ? '/' : view.path) : path.rewrite(view.path, matched);
+  const target = view.path === '*' ? '/' : action.path === undefined ? view.path : rewritePath(action.path, view.path, matched);
   const query = action.stripQuery === true || view.query === '' || target.includes('?') ? '' : `?${view.query}`;
-  return `${scheme}://${host}${portSuffix(action, scheme, view)}${target}${query}`;
+  return `${scheme}://${host}${portSuffix(action, scheme, view, listenerPort)}${target}${query}`;
 }
 
 /** Port as it is written after the host, with its colon, or empty. */
-function portSuffix(action: RedirectAction, scheme: string, view: RequestView): string {
+function portSuffix(action: RedirectAction, scheme: string, view: RequestView, listenerPort: number): string {
   const { port } = action;
   if (port === 'scheme-default') return '';
   if (port === 'request') return written(view.authorityPort, scheme);
-  if (port === 'listener') return written(view.localPort, scheme);
+  if (port === 'listener') return written(listenerPort, scheme);
   if (port !== undefined) return written(port, scheme);
   // Envoy: a new host comes without the old port; else the port stays, save the other scheme's own one.
   if (action.host !== undefined || view.authorityPort === null) return '';
@@ -33,10 +33,4 @@ function written(port: number | null, scheme: string): string {
 
 function defaultPort(scheme: string): number {
   return scheme === 'https' ? 443 : 80;
-}
-
-/** Location of a redirect to https that keeps everything else (Istio tls.httpsRedirect, Kong https-only routes). */
-export function httpsLocation(view: RequestView): string {
-  const path = view.path === '*' ? '/' : view.path;
-  return `https://${view.host}${path}${view.query === '' ? '' : `?${view.query}`}`;
 }

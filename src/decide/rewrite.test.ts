@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PathRewrite } from '../model/route.ts';
-import { compileRewrite } from './rewrite.ts';
+import { rewritePath } from './rewrite.ts';
 
 // Gateway API, HTTPPathModifier.replacePrefixMatch.
 const elements: readonly (readonly [path: string, prefix: string, replace: string, result: string])[] = [
@@ -21,7 +21,7 @@ const elements: readonly (readonly [path: string, prefix: string, replace: strin
 for (const [path, prefix, replacement, result] of elements) {
   test(`path elements: ${path} with ${prefix} replaced by '${replacement}'`, () => {
     const matched = prefix.endsWith('/') ? prefix.length - 1 : prefix.length;
-    assert.equal(compileRewrite({ kind: 'path-prefix', replacement }).rewrite(path, matched), result);
+    assert.equal(rewritePath({ kind: 'path-prefix', replacement }, path, matched), result);
   });
 }
 
@@ -54,7 +54,7 @@ const kong: readonly (readonly [service: string, route: string, strip: boolean, 
 ];
 for (const [servicePath, route, strip, handling, path, result] of kong) {
   test(`Kong ${handling}: service ${servicePath}, route ${route}, strip ${strip}: ${path}`, () => {
-    assert.equal(compileRewrite({ kind: 'kong', strip, servicePath, handling }).rewrite(path, route.length), result);
+    assert.equal(rewritePath({ kind: 'kong', strip, servicePath, handling }, path, route.length), result);
   });
 }
 
@@ -107,5 +107,5 @@ const others: readonly {
   { name: 'asterisk form', rewrite: { kind: 'full', path: '/new' }, path: '*', matched: 0, result: '*' },
 ];
 for (const row of others) {
-  test(`rewrite: ${row.name}`, () => assert.equal(compileRewrite(row.rewrite).rewrite(row.path, row.matched), row.result));
+  test(`rewrite: ${row.name}`, () => assert.equal(rewritePath(row.rewrite, row.path, row.matched), row.result));
 }

@@ -2,32 +2,32 @@ import type { PathRewrite } from '../model/route.ts';
 import { compileRegex, type CompiledRegex } from './regex.ts';
 import { noRegex } from './strings.ts';
 
-/** A compiled PathRewrite. Pure; nothing is kept from one request to the next. */
-export interface PathRewriter {
-  /** New path. `matched`: characters that the winning match's path condition covered. Always begins with `/`, except `*`. */
-  rewrite(path: string, matched: number): string;
+/** Patterns of rewrites in use, compiled at first use; they go with the snapshot that holds the rewrite. */
+const patterns = new WeakMap<PathRewrite, CompiledRegex>();
+
+/**
+ * The new path: begins with `/`, except `*`. `path` is the canonical one without query; `matched` is what the winning
+ * match's path condition covered, in characters.
+ */
+export function rewritePath(rewrite: PathRewrite, path: string, matched: number): string {
+  // The asterisk-form names the server and no path (RFC 9112 section 3.2.4).
+  if (path === '*') return path;
+  const result = apply(rewrite, path, matched);
+  const rooted = result.startsWith('/') ? result : `/${result}`;
+  return hasDotSegment(rooted) && !hasDotSegment(path) ? withoutDotSegments(rooted) : rooted;
 }
 
-export function compileRewrite(rewrite: PathRewrite): PathRewriter {
-  const regex = rewrite.kind === 'regex' ? compilePattern(rewrite.pattern) : noRegex;
-  return {
-    rewrite: (path, matched) => {
-      // The asterisk-form names the server and no path (RFC 9112 section 3.2.4).
-      if (path === '*') return path;
-      const result = apply(rewrite, regex, path, matched);
-      const rooted = result.startsWith('/') ? result : `/${result}`;
-      return hasDotSegment(rooted) && !hasDotSegment(path) ? withoutDotSegments(rooted) : rooted;
-    },
-  };
-}
-
-function compilePattern(pattern: string): CompiledRegex {
-  const compiled = compileRegex(pattern, { anchor: 'search' });
+function patternOf(rewrite: PathRewrite & { readonly kind: 'regex' }): CompiledRegex {
+  const known = patterns.get(rewrite);
+  if (known !== undefined) return known;
+  const compiled = compileRegex(rewrite.pattern, { anchor: 'search' });
   // Dialects refuse such a pattern; here it only must not take the route down.
-  return compiled.ok ? compiled.value : noRegex;
+  const regex = compiled.ok ? compiled.value : noRegex;
+  patterns.set(rewrite, regex);
+  return regex;
 }
 
-function apply(rewrite: PathRewrite, regex: CompiledRegex, path: string, matched: number): string {
+function apply(rewrite: PathRewrite, path: string, matched: number): string {
   switch (rewrite.kind) {
     case 'full':
       return rewrite.path;
@@ -39,7 +39,7 @@ function apply(rewrite: PathRewrite, regex: CompiledRegex, path: string, matched
       return (replacement.endsWith('/') ? replacement.slice(0, -1) : replacement) + path.slice(matched);
     }
     case 'regex':
-      return regex.replace(path, rewrite.substitution);
+      return patternOf(rewrite).replace(path, rewrite.substitution);
     case 'kong':
       return kongPath(rewrite.servicePath === '' ? '/' : rewrite.servicePath, path, matched, rewrite.strip, rewrite.handling);
   }
