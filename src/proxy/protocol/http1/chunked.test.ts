@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ChunkedDecoder, LAST_CHUNK, MAX_EXTENSION_BYTES, writeChunkHeader, writeLastChunk } from './chunked.ts';
-import { MAX_TRAILER_BYTES } from './trailers.ts';
+import { ChunkedDecoder, LAST_CHUNK, defaultChunkLimits, writeChunkHeader, writeLastChunk } from './chunked.ts';
 
 interface Decoded {
   body: string;
@@ -84,14 +83,14 @@ describe('chunked bodies', () => {
     ['extension without value', '3;a=\r\nabc\r\n'],
     ['LF in a quoted extension', '3;a="\n"\r\nabc\r\n'],
     ['bytes after a quoted extension', '3;a="b"c\r\nabc\r\n'],
-    ['extensions beyond the bound', `3;${'a'.repeat(MAX_EXTENSION_BYTES + 1)}\r\nabc\r\n`],
+    ['extensions beyond the bound', `3;${'a'.repeat(defaultChunkLimits.maxExtensionBytes + 1)}\r\nabc\r\n`],
     ['extensions beyond the bound over many chunks', `1;${'a'.repeat(1000)}\r\nx\r\n`.repeat(5)],
     ['bare LF as last line', '0\r\n\n'],
     ['Content-Length in the trailers', '0\r\nContent-Length: 5\r\n\r\n'],
     ['Transfer-Encoding in the trailers', '0\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['Host in the trailers', '0\r\nHost: a\r\n\r\n'],
     ['folded trailer', '0\r\nX: a\r\n b\r\n\r\n'],
-    ['trailers too large', `0\r\nX: ${'y'.repeat(MAX_TRAILER_BYTES)}\r\n\r\n`],
+    ['trailers too large', `0\r\nX: ${'y'.repeat(defaultChunkLimits.maxTrailerBytes)}\r\n\r\n`],
     ['too many trailers', `0\r\n${'X: y\r\n'.repeat(33)}\r\n`],
   ];
   for (const [name, text] of bad) {
@@ -124,6 +123,7 @@ describe('chunk encoding', () => {
     const decoder = new ChunkedDecoder();
     const body = Buffer.from('0\r\nA: 1\r\nCookie: no\r\nB: 2\r\n\r\n');
     assert.equal(decoder.decode(body, 0, body.length), body.length);
+    assert.equal(decoder.trailerBytes?.toString(), 'A: 1\r\nB: 2\r\n');
     const out = Buffer.alloc(100);
     const end = writeLastChunk(out, 0, decoder.trailers);
     assert.equal(out.toString('latin1', 0, end), '0\r\nA: 1\r\nB: 2\r\n\r\n');

@@ -1,10 +1,18 @@
 import { writeHex } from './encode.ts';
 import type { Fields } from './fields.ts';
 import { CR, HEX, LF, TOKEN, VALUE } from './tables.ts';
-import { MAX_TRAILER_BYTES, Trailers } from './trailers.ts';
+import { Trailers } from './trailers.ts';
 
-/** Chunk extensions are read and dropped; one message may spend this many bytes on them. */
-export const MAX_EXTENSION_BYTES = 4096;
+/** Bounds of one chunked body. */
+export interface ChunkLimits {
+  /** Chunk extensions are read and dropped; one message may spend this many bytes on them. */
+  readonly maxExtensionBytes: number;
+  readonly maxTrailerBytes: number;
+  readonly maxTrailers: number;
+}
+
+export const defaultChunkLimits: ChunkLimits = { maxExtensionBytes: 4096, maxTrailerBytes: 8192, maxTrailers: 32 };
+
 /** Leading zeros included. Lengths stay below 2^53 all the same. */
 const MAX_SIZE_DIGITS = 15;
 
@@ -62,6 +70,11 @@ export class ChunkedDecoder {
   private nameBytes = 0;
   private held: Buffer | null = null;
   private heldBytes = 0;
+  private readonly limits: ChunkLimits;
+
+  constructor(limits: ChunkLimits = defaultChunkLimits) {
+    this.limits = limits;
+  }
 
   reset(): void {
     this.dataStart = 0;
@@ -82,6 +95,15 @@ export class ChunkedDecoder {
   /** Bytes of the current chunk that are still to come. */
   get chunkRemaining(): number {
     return this.state === At.data ? this.size : 0;
+  }
+
+  /** Trailer lines as they are sent on, without the blank line; null when there are none. */
+  get trailerBytes(): Buffer | null {
+    const { trailers } = this;
+    if (trailers === null) return null;
+    const out = Buffer.allocUnsafe(trailers.headersLength);
+    const end = trailers.writeHeaders(out, 0);
+    return end <= 0 ? null : out.subarray(0, end);
   }
 
   /** Reads from `pos` to the next end of a piece of data, the end of the body, an error or `end`; returns where it stopped. */
@@ -138,7 +160,7 @@ export class ChunkedDecoder {
           return p;
         default:
           if (!this.extensionByte(b)) return this.refuse(p, 'http1.chunk_extension_invalid');
-          if (++this.extensionBytes > MAX_EXTENSION_BYTES) return this.refuse(p, 'http1.chunk_extension_too_large');
+          if (++this.extensionBytes > this.limits.maxExtensionBytes) return this.refuse(p, 'http1.chunk_extension_too_large');
           p++;
       }
     }
@@ -201,10 +223,10 @@ export class ChunkedDecoder {
       this.finish();
       return pos + 2;
     }
-    const held = (this.held ??= Buffer.allocUnsafeSlow(MAX_TRAILER_BYTES));
-    const trailers = (this.trailers ??= newTrailers());
+    const held = (this.held ??= Buffer.allocUnsafeSlow(this.limits.maxTrailerBytes));
+    const trailers = (this.trailers ??= newTrailers(this.limits));
     const before = this.heldBytes;
-    const taken = Math.min(end - pos, MAX_TRAILER_BYTES - before);
+    const taken = Math.min(end - pos, this.limits.maxTrailerBytes - before);
     buf.copy(held, before, pos, pos + taken);
     this.heldBytes = before + taken;
     const read = trailers.parse(held, this.heldBytes);
@@ -230,8 +252,8 @@ export class ChunkedDecoder {
   }
 }
 
-function newTrailers(): Trailers {
-  const trailers = new Trailers();
+function newTrailers(limits: ChunkLimits): Trailers {
+  const trailers = new Trailers(limits.maxTrailers, limits.maxTrailerBytes);
   trailers.reset();
   return trailers;
 }

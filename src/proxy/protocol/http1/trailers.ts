@@ -1,9 +1,6 @@
 import { FieldSection } from './parse-fields.ts';
 import { Known } from './tables.ts';
 
-export const MAX_TRAILERS = 32;
-export const MAX_TRAILER_BYTES = 8192;
-
 /**
  * The trailer section of a chunked body (RFC 9112 §7.1.2), read by the rules of header lines. Framing in a trailer is refused;
  * fields that only make sense before the body, or that decide about access, are dropped (RFC 9110 §6.5.1).
@@ -12,8 +9,11 @@ export class Trailers extends FieldSection {
   protected override readonly malformed = -400;
   protected override readonly tooMany = -431;
 
-  constructor() {
-    super(MAX_TRAILERS);
+  private readonly maxBytes: number;
+
+  constructor(maxTrailers: number, maxBytes: number) {
+    super(maxTrailers);
+    this.maxBytes = maxBytes;
   }
 
   reset(): void {
@@ -25,7 +25,7 @@ export class Trailers extends FieldSection {
     this.buf = buf;
     this.start = 0;
     const behind = this.readLines(end);
-    if (behind === 0 && end >= MAX_TRAILER_BYTES) return this.fail(-431, 'http1.trailers_too_large');
+    if (behind === 0 && end >= this.maxBytes) return this.fail(-431, 'http1.trailers_too_large');
     if (behind > 0) this.dropForbidden();
     return behind;
   }
