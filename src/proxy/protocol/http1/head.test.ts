@@ -155,6 +155,12 @@ describe('request heads that are accepted', () => {
     assert.deepEqual([head.upgrade, head.expectContinue], ['', false]);
   });
 
+  it('sees an expectation that nobody can meet', () => {
+    assert.equal(request(get('Expect: 100-continue')).hasUnknownExpectation, false);
+    assert.equal(request(get('Expect: 200-ok')).hasUnknownExpectation, true);
+    assert.equal(request('GET / HTTP/1.0\r\nExpect: x\r\n\r\n').hasUnknownExpectation, false);
+  });
+
   it('sees Expect: 100-continue and chunks', () => {
     const head = request(get('Expect: 100-Continue', 'Transfer-Encoding: Chunked', 'Trailer: x'));
     assert.deepEqual([head.expectContinue, head.chunked, head.bodyKind], [true, true, 'chunked']);

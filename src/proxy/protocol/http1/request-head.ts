@@ -12,6 +12,8 @@ export class RequestHead extends Head {
   method = '';
   /** Expect is `100-continue` and the version is 1.1 (RFC 9110 §10.1.1). */
   expectContinue = false;
+  /** Expect is something else, which nobody can meet: 417 (RFC 9110 §10.1.1). */
+  hasUnknownExpectation = false;
   /** TE lists `trailers`: the client can take trailers. */
   trailersAllowed = false;
   /** Lines of Host; at most 1 after a parse that succeeded. */
@@ -29,6 +31,7 @@ export class RequestHead extends Head {
     this.clearHead();
     this.method = '';
     this.expectContinue = false;
+    this.hasUnknownExpectation = false;
     this.trailersAllowed = false;
     this.hostCount = 0;
     this.targetAt = 0;
@@ -127,7 +130,7 @@ export class RequestHead extends Head {
       case Known.host:
         return this.readHost(i);
       case Known.expect:
-        this.expectContinue = this.valueEnd(i) - this.valueStart(i) === 12 && is(this.buf, this.valueStart(i), '100-continue');
+        this.readExpect(i);
         return 0;
       case Known.te:
         if (hasToken(this.buf, this.valueStart(i), this.valueEnd(i), 'trailers')) this.trailersAllowed = true;
@@ -140,6 +143,12 @@ export class RequestHead extends Head {
       default:
         return super.onKnown(id, i);
     }
+  }
+
+  private readExpect(i: number): void {
+    const start = this.valueStart(i);
+    if (this.valueEnd(i) - start === 12 && is(this.buf, start, '100-continue')) this.expectContinue = true;
+    else this.hasUnknownExpectation = true;
   }
 
   private readHost(i: number): number {
@@ -164,7 +173,10 @@ export class RequestHead extends Head {
       if (this.minor === 0) return this.fail(-400, 'http1.transfer_encoding_in_http10');
     }
     this.settleConnection();
-    if (this.minor === 0) this.expectContinue = false;
+    if (this.minor === 0) {
+      this.expectContinue = false;
+      this.hasUnknownExpectation = false;
+    }
     if (this.chunked) this.bodyKind = 'chunked';
     else if (this.contentLength > 0) this.bodyKind = 'length';
     // What follows a CONNECT is the tunnel's; a body with it is read differently by different servers.
