@@ -30,6 +30,9 @@ test('a port that another process holds is an error with its place, the other li
     assert.equal(diagnostic.line, 7);
     assert.match(diagnostic.hint ?? '', /--map-port/);
     assert.ok(plan.unprogrammed.has(`127.0.0.1:${other.port}`));
+    assert.equal(await bindings.wouldChange([listener('127.0.0.1', other.port)]), false);
+    other.close();
+    assert.equal(await bindings.wouldChange([listener('127.0.0.1', other.port)]), true);
   } finally {
     other.close();
   }

@@ -68,6 +68,17 @@ export class Bindings {
     return { bindings: [...next.values()], unprogrammed, diagnostics };
   }
 
+  /** Whether a listener without a socket could have one now. */
+  async wouldChange(listeners: readonly ListenerSummary[]): Promise<boolean> {
+    for (const listener of listeners) {
+      if (this.#held.has(listener.name)) continue;
+      const port = this.#ports.get(listener.port) ?? listener.port;
+      if (this.held.some((held) => held.port === port && held.address === listener.address)) continue;
+      if (typeof (await this.#free(listener.address, port)) === 'number') return true;
+    }
+    return false;
+  }
+
   /** The port, or the error code of the system. */
   async #free(address: string, port: number): Promise<number | string> {
     // Our own workers hold it, or a socket that overlaps it: asking would find ourselves.

@@ -28,8 +28,7 @@ export class LogWriter {
   #reopen = false;
   #closed = false;
   #idle: (() => void)[] = [];
-  /** Batches of lines and their bytes that were dropped. */
-  droppedBytes = 0;
+  droppedLines = 0;
 
   /** Throws the system's error when the file cannot be opened. */
   constructor(options: LogWriterOptions) {
@@ -45,7 +44,7 @@ export class LogWriter {
 
   write(lines: Uint8Array): void {
     if (this.#closed || this.#waitingBytes + lines.length > this.#maxWaitingBytes) {
-      this.droppedBytes += lines.length;
+      this.droppedLines += countLines(lines, 0);
       return;
     }
     this.#queue.push(lines);
@@ -99,7 +98,7 @@ export class LogWriter {
         return;
       }
       if (error) {
-        this.droppedBytes += bytes.length - at;
+        this.droppedLines += countLines(bytes, at);
         if (!this.#failing) this.#onError(`access log: ${error.message}`);
       }
       this.#failing = error !== null;
@@ -131,4 +130,10 @@ function open(path: string | null): number {
   } catch {
     return 1;
   }
+}
+
+function countLines(bytes: Uint8Array, from: number): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(0x0a, from); at !== -1; at = bytes.indexOf(0x0a, at + 1)) lines++;
+  return lines;
 }

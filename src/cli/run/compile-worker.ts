@@ -1,0 +1,68 @@
+/** Thread that reads, checks and compiles configuration, away from the main thread and from traffic. */
+import { createHash } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
+import type { Compiled, LastGood } from '../../dialects/compile.ts';
+import { compileSources } from '../../dialects/compile.ts';
+import { readSources } from '../../dialects/files.ts';
+import { summarise } from '../../dialects/summary.ts';
+import { compileTables } from '../../proxy/route/compile.ts';
+import { configDump, routeLines } from './dump.ts';
+import { answerExplain } from './explain.ts';
+import type { FromCompiler, ToCompiler } from './protocol.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('runs as a worker only');
+
+let memory: LastGood | null = null;
+let current: Compiled | null = null;
+let seen = '';
+
+port.on('message', (question: ToCompiler) => {
+  answer(question).then(
+    (found) => port.postMessage(found),
+    (error: unknown) => {
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      port.postMessage({ type: 'failed', id: question.id, message } satisfies FromCompiler);
+    },
+  );
+});
+
+async function answer(question: ToCompiler): Promise<FromCompiler> {
+  const { id } = question;
+  switch (question.type) {
+    case 'compile':
+      return await compile(question);
+    case 'dump':
+      return { type: 'text', id, status: 200, text: configDump(current) };
+    case 'routes':
+      return { type: 'text', id, status: 200, text: JSON.stringify(routeLines(current, question.limit)) };
+    case 'explain':
+      return { type: 'text', id, ...(await answerExplain(current, question.body)) };
+  }
+}
+
+async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { readonly type: 'compile' }>): Promise<FromCompiler> {
+  const set = readSources(paths, stdin);
+  const hash = createHash('sha256');
+  for (const { file, text } of set.sources) hash.update(`${file}\0${text.length}\0`).update(text);
+  for (const path of set.unreadable) hash.update(`${path}\0`);
+  const now = hash.digest('hex');
+  if (now === seen) return { type: 'unchanged', id };
+  const compiled = await compileSources(set.sources, options, memory, set.unreadable);
+  const tables = compileTables(compiled.snapshot);
+  // Only now: a failure above leaves everything as it was.
+  ({ memory } = compiled);
+  current = compiled;
+  seen = now;
+  return {
+    type: 'compiled',
+    id,
+    outcome: {
+      tables,
+      diagnostics: [...set.diagnostics, ...compiled.diagnostics],
+      statusJson: JSON.stringify(compiled.snapshot.status),
+      summary: summarise(compiled.snapshot),
+    },
+    quarantined: compiled.resources.filter(({ broken, stale }) => broken || stale === true).length,
+  };
+}

@@ -1,0 +1,91 @@
+import type { Compiled } from '../../dialects/compile.ts';
+import type { RouteMatch, StringMatcher } from '../../model/match.ts';
+import type { RouteAction } from '../../model/route.ts';
+import type { RouteLine } from './protocol.ts';
+
+/** `/config_dump`: the snapshot in the model's words. Keys of consumers are left out, even hashed. */
+export function configDump(compiled: Compiled | null): string {
+  if (compiled === null) return JSON.stringify({ configs: [] });
+  const { listeners, routes, clusters, consumers } = compiled.snapshot;
+  const withoutKeys = consumers.map(({ keys, ...consumer }) => ({ ...consumer, keys: keys.map(({ id }) => ({ id })) }));
+  const hidden = (key: string, value: unknown): unknown => (key === 'sha256' ? undefined : value);
+  const configs = [
+    { '@type': 'weir.dev/v1.Listeners', listeners },
+    { '@type': 'weir.dev/v1.Routes', routes },
+    { '@type': 'weir.dev/v1.Clusters', clusters },
+    { '@type': 'weir.dev/v1.Consumers', consumers: withoutKeys },
+  ];
+  return JSON.stringify({ configs }, hidden, 1);
+}
+
+/** What the first page lists, best rank first within each listener. */
+export function routeLines(compiled: Compiled | null, limit: number): readonly RouteLine[] {
+  const lines: RouteLine[] = [];
+  if (compiled === null) return lines;
+  const { listeners, routes } = compiled.snapshot;
+  for (const listener of listeners) {
+    for (const host of listener.virtualHosts) {
+      for (const entry of host.matches) {
+        const route = routes[entry.route];
+        if (route === undefined) continue;
+        if (lines.length >= limit) return lines;
+        const hosts = entry.match.hosts?.map(({ pattern }) => pattern) ?? host.domains;
+        const { file, line } = route.origin;
+        lines.push({
+          name: route.name,
+          listener: listener.name,
+          hosts: hosts.join(', '),
+          match: matchText(entry.match),
+          action: actionText(route.action),
+          file,
+          line,
+        });
+      }
+    }
+  }
+  return lines;
+}
+
+function matchText(match: RouteMatch): string {
+  const parts: string[] = [];
+  if (match.methods !== undefined) parts.push(match.methods.map(stringText).join('|'));
+  if (match.path === undefined) parts.push('/*');
+  else if (match.path.kind === 'regex') parts.push(`~${match.path.value}`);
+  else parts.push(match.path.kind === 'exact' ? match.path.value : `${match.path.value}*`);
+  for (const header of match.headers ?? [])
+    parts.push(`${header.invert === true ? 'not ' : ''}${header.name}: ${header.values.map(stringText).join('|')}`);
+  for (const parameter of match.query ?? []) parts.push(`?${parameter.name}=${stringText(parameter.value)}`);
+  return parts.join(' ');
+}
+
+function stringText(matcher: StringMatcher): string {
+  switch (matcher.kind) {
+    case 'present':
+      return '*';
+    case 'exact':
+      return matcher.value;
+    case 'prefix':
+      return `${matcher.value}*`;
+    case 'suffix':
+      return `*${matcher.value}`;
+    case 'contains':
+      return `*${matcher.value}*`;
+    case 'regex':
+      return `~${matcher.value}`;
+  }
+}
+
+function actionText(action: RouteAction): string {
+  switch (action.kind) {
+    case 'forward':
+      return action.destinations
+        .map(({ host, port, weight }) => `${host}${port === null ? '' : `:${port}`}${action.destinations.length > 1 ? ` (${weight})` : ''}`)
+        .join(', ');
+    case 'redirect':
+      return `redirect ${action.status}`;
+    case 'direct-response':
+      return `respond ${action.status}`;
+    case 'blocked':
+      return `blocked ${action.status}: ${action.reason}`;
+  }
+}

@@ -1,0 +1,36 @@
+import type { TranslateOptions } from '../../dialects/dialect.ts';
+import type { CompileOutcome } from '../../model/events.ts';
+
+/** Main thread → compile worker. Each is answered once, under its id. */
+export type ToCompiler =
+  | {
+      readonly type: 'compile';
+      readonly id: number;
+      readonly paths: readonly string[];
+      readonly stdin: string | null;
+      readonly options: TranslateOptions;
+    }
+  /** Routes of the current snapshot for the first page and Envoy's dump. */
+  | { readonly type: 'dump'; readonly id: number }
+  | { readonly type: 'routes'; readonly id: number; readonly limit: number }
+  /** Body of `POST /api/v1/explain`, JSON text. */
+  | { readonly type: 'explain'; readonly id: number; readonly body: string };
+
+export type FromCompiler =
+  | { readonly type: 'compiled'; readonly id: number; readonly outcome: CompileOutcome; readonly quarantined: number }
+  /** The files hold what they held. */
+  | { readonly type: 'unchanged'; readonly id: number }
+  | { readonly type: 'text'; readonly id: number; readonly status: number; readonly text: string }
+  /** A bug: what serves stays. */
+  | { readonly type: 'failed'; readonly id: number; readonly message: string };
+
+/** One line of the first page's table of routes. */
+export interface RouteLine {
+  readonly name: string;
+  readonly listener: string;
+  readonly hosts: string;
+  readonly match: string;
+  readonly action: string;
+  readonly file: string;
+  readonly line: number;
+}

@@ -1,0 +1,32 @@
+import type { SnapshotSummary } from '../model/events.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+
+/** What the main thread needs of a snapshot: sockets to open, names to resolve, numbers to show. */
+export function summarise(snapshot: Snapshot): SnapshotSummary {
+  return {
+    listeners: snapshot.listeners
+      .filter(({ kind }) => kind === 'gateway')
+      .map(({ name, address, port, dialect, virtualHosts, origin }) => ({
+        name,
+        address,
+        port,
+        dialect,
+        hosts: virtualHosts.flatMap(({ domains }) => domains).slice(0, maxHosts),
+        routes: new Set(virtualHosts.flatMap(({ matches }) => matches.map(({ route }) => route))).size,
+        file: origin.file,
+        line: origin.line,
+      })),
+    routes: snapshot.routes.length,
+    clusters: snapshot.clusters.length,
+    dns: snapshot.clusters
+      .filter(({ discovery }) => discovery === 'dns')
+      .map(({ name, declared, endpoints }) => ({
+        cluster: name,
+        declared,
+        names: endpoints.map(({ address, port, weight }) => ({ host: address, port, weight })),
+      })),
+  };
+}
+
+/** Hosts of one listener that are shown. */
+const maxHosts = 100;
