@@ -1,0 +1,95 @@
+/**
+ * `npm run bench`: measures Weir beside its peers on this machine and writes bench/RESULTS.md. Needs Linux, two CPUs,
+ * taskset, nginx and wrk; other peers are left out when they are not installed.
+ */
+import { chmodSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startUpstream } from './contenders/nginx.ts';
+import { weirProgram } from './contenders/weir.ts';
+import { freePort, stopAll, untilListening } from './process.ts';
+import { report } from './report.ts';
+import { installed, rows, runRow, type Place, type Standing } from './rows.ts';
+import { runScale, type ScaleResult } from './scale.ts';
+import { runSize } from './size.ts';
+
+const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--peers-only] [--quick] [--out FILE]`;
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    only: { type: 'string' },
+    out: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    'peers-only': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+function positive(text: string | undefined, fallback: number): number {
+  const value = Number(text ?? fallback);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`'${text}' is not a whole number above 0\n${usage}`);
+  return value;
+}
+
+async function main(): Promise<void> {
+  if (values.help) return console.log(usage);
+  const rounds = positive(values.rounds, values.quick ? 1 : 5);
+  const seconds = positive(values.seconds, values.quick ? 1 : 5);
+  const only = values.only?.split(',');
+  const known = new Set([...rows.map((row) => row.id), 'routes', 'size']);
+  for (const id of only ?? []) if (!known.has(id)) throw new Error(`there is no row '${id}'\n${usage}`);
+  const wanted = (id: string): boolean => only === undefined || only.includes(id);
+  for (const program of ['taskset', 'nginx', 'wrk'])
+    if (!installed(program)) throw new Error(`the bench needs ${program} (apt-get install nginx wrk util-linux)`);
+  if (availableParallelism() < 2) throw new Error('the bench needs two CPUs: one for the gateway, one for load and upstream');
+  const directory = mkdtempSync(join(tmpdir(), 'weir-bench-'));
+  // nginx started by root drops its rights: its workers must be able to read the upstream's files.
+  chmodSync(directory, 0o755);
+  const say = (text: string): void => console.error(text);
+  say(`Weir is ${weirProgram}`);
+  const upstreamPort = await freePort();
+  const upstreamDirectory = join(directory, 'upstream');
+  mkdirSync(upstreamDirectory);
+  const upstream = startUpstream({ port: upstreamPort, upstreamPort: 0, directory: upstreamDirectory, cpu: '1' });
+  try {
+    await untilListening(upstreamPort, upstream, join(upstreamDirectory, 'output.log'));
+    const place: Place = { directory, upstreamPort, gatewayCpu: '0', loadCpu: '1' };
+    const done: { row: (typeof rows)[number]; standings: readonly Standing[] }[] = [];
+    for (const row of rows.filter((candidate) => wanted(candidate.id))) {
+      const contenders = values['peers-only'] ? row.contenders.filter((contender) => !contender.name.startsWith('Weir')) : row.contenders;
+      done.push({ row, standings: await runRow({ ...row, contenders }, place, rounds, seconds, say) });
+    }
+    const scale: ScaleResult[] = [];
+    for (const routes of wanted('routes') && !values['peers-only'] ? [10, 1000, 10_000, 100_000] : []) {
+      scale.push(await runScale(routes, place, Math.min(3, rounds), seconds));
+      say(`routes ${routes}: ${JSON.stringify(scale.at(-1))}`);
+    }
+    const size = wanted('size') && !values['peers-only'] ? await runSize(place, values.quick) : null;
+    const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
+    const text = report({ command, rounds, seconds, rows: done, scale, size });
+    console.log(text);
+    // A quick run or a part of the table does not replace the published one.
+    const out =
+      values.out ?? (only === undefined && !values.quick && !values['peers-only'] ? join(import.meta.dirname, 'RESULTS.md') : null);
+    if (out !== null) writeFileSync(out, text);
+  } finally {
+    await upstream.stop();
+    stopAll();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    stopAll();
+    process.exit(130);
+  });
+}
+await main().catch((error: unknown) => {
+  stopAll();
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
