@@ -18,7 +18,7 @@ export interface Results {
 
 function first(command: string): string {
   try {
-    return execSync(`${command} 2>&1`).toString().split('\n')[0].trim();
+    return execSync(`${command} 2>&1 || true`).toString().split('\n')[0].trim() || 'not installed';
   } catch {
     return 'not installed';
   }
@@ -79,7 +79,7 @@ function rowSection(row: Row, standings: readonly Standing[]): string {
     );
   }
   const own = standings[0];
-  if (base !== null && own.rounds.length > 0) {
+  if (base !== null && own.contender.name.startsWith('Weir') && own.rounds.length > 0) {
     const ratio = spread(own.rounds.map((round) => round.cpuMicros)).median / base;
     lines.push(
       '',

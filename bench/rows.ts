@@ -2,7 +2,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { performance } from 'node:perf_hooks';
 import type { Contender } from './contenders/contender.ts';
 import { nginxLargeBuffers, nginxLog, nginxLogBuffered, nginxLogLimit, nginxLua, nginxPlain } from './contenders/nginx.ts';
 import { caddy, fastifyProxy, haproxyLargeBuffers, haproxyPlain, nodeUndici } from './contenders/others.ts';
@@ -182,7 +181,6 @@ async function mustAnswer(row: Row, ready: Ready): Promise<void> {
 
 async function round(row: Row, ready: Ready, place: Place, seconds: number): Promise<Round> {
   const before = ready.started.usage();
-  const began = performance.now();
   const load = await wrk({
     url: `http://127.0.0.1:${ready.port}${row.path}`,
     connections: row.connections,
@@ -192,7 +190,6 @@ async function round(row: Row, ready: Ready, place: Place, seconds: number): Pro
     directory: ready.directory,
   });
   const after = ready.started.usage();
-  const elapsed = (performance.now() - began) / 1000;
   const user = after.user - before.user;
   const system = after.system - before.system;
   const units = row.per === 'request' ? load.requests : load.bytes / (1024 * 1024);
@@ -204,7 +201,7 @@ async function round(row: Row, ready: Ready, place: Place, seconds: number): Pro
     p50Ms: load.p50Ms,
     p99Ms: load.p99Ms,
     rss: after.rss,
-    busy: (user + system) / elapsed,
+    busy: (user + system) / load.seconds,
     errors: load.errors,
   };
 }
