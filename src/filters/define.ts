@@ -10,6 +10,8 @@ export interface LocalReply {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Public text: names no internals. In Kong style it becomes `{"message": …}`. */
   readonly message: string;
+  /** Sent as it is instead of `message`; `headers` then name its type. */
+  readonly body?: Uint8Array;
   /** Envoy response flag (`RL`, `UAEX` …) or empty. */
   readonly flag: string;
   /** response_code_details: for log and explain. */

@@ -32,23 +32,23 @@ function kongHeaders(rules: readonly LimitRule[]): HeaderWriter {
   const tightest = (verdict: LimitVerdict): number => {
     let best = 0;
     for (let i = 1; i < names.length; i++) {
-      const left = verdict.limits[i]!.remaining - verdict.limits[best]!.remaining;
-      if (left < 0 || (left === 0 && names[i]!.lengthMs > names[best]!.lengthMs)) best = i;
+      const left = verdict.limits[i].remaining - verdict.limits[best].remaining;
+      if (left < 0 || (left === 0 && names[i].lengthMs > names[best].lengthMs)) best = i;
     }
     return best;
   };
   return {
     all(verdict, headers) {
       for (let i = 0; i < names.length; i++) {
-        headers.set(names[i]!.limit, names[i]!.value);
-        headers.set(names[i]!.remaining, String(verdict.limits[i]!.remaining));
+        headers.set(names[i].limit, names[i].value);
+        headers.set(names[i].remaining, String(verdict.limits[i].remaining));
       }
       const best = tightest(verdict);
-      headers.set('RateLimit-Limit', names[best]!.value);
-      headers.set('RateLimit-Remaining', String(verdict.limits[best]!.remaining));
-      headers.set('RateLimit-Reset', seconds(verdict.limits[best]!));
+      headers.set('RateLimit-Limit', names[best].value);
+      headers.set('RateLimit-Remaining', String(verdict.limits[best].remaining));
+      headers.set('RateLimit-Reset', seconds(verdict.limits[best]));
     },
-    retryAfter: (verdict) => [['Retry-After', seconds(verdict.limits[tightest(verdict)]!)]],
+    retryAfter: (verdict) => [['Retry-After', seconds(verdict.limits[tightest(verdict)])]],
   };
 }
 
@@ -60,7 +60,7 @@ function draftHeaders(rules: readonly LimitRule[]): HeaderWriter {
     all(verdict, headers) {
       let value = '';
       for (let i = 0; i < names.length; i++) {
-        const limit = verdict.limits[i]!;
+        const limit = verdict.limits[i];
         value += `${i === 0 ? '' : ', '}${names[i]};r=${limit.remaining};t=${seconds(limit)}`;
       }
       headers.set('RateLimit-Policy', policy);

@@ -1,0 +1,204 @@
+import { diagnose } from '../../analysis/messages.ts';
+import type { Diagnostic } from '../../model/diagnostic.ts';
+import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
+import type { VirtualHost } from '../../model/route.ts';
+import type { ResourceStatus, Snapshot } from '../../model/snapshot.ts';
+import type { Resource, TranslateInput } from '../dialect.ts';
+import { isRecord } from '../check.ts';
+import { listenerKind } from './kinds.ts';
+
+/**
+ * Bytes of head, body and time that a public port should bear: Envoy's edge guidance, and a request is over in 15 s
+ * (DESIGN: defaults that Weir's own listeners change on purpose).
+ */
+const weirLimits = { ...defaultLimits, headTimeoutMs: 15_000, requestTimeoutMs: 15_000 };
+
+export interface WeirListeners {
+  readonly listeners: readonly Listener[];
+  readonly status: readonly ResourceStatus[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Listeners without routes; `serveRoutes` gives them theirs once every dialect has translated. */
+export function weirListeners(input: TranslateInput): WeirListeners {
+  const listeners = new Map<string, Listener>();
+  const status: ResourceStatus[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const resource of input.resources) {
+    const spec = listenerKind.of(resource)?.spec;
+    if (spec === undefined) continue;
+    const address = spec.address ?? input.options.bind;
+    const name = `${address.includes(':') ? `[${address}]` : address}:${spec.port}`;
+    const place = (...path: string[]) => ({
+      file: resource.document.file,
+      ...resource.document.locate([...resource.path, 'spec', ...path]),
+    });
+    const reject = (code: 'WR0504' | 'WR0505', field: string, message: string, hint: string): void => {
+      diagnostics.push(diagnose(code, place(field), refOf(resource), message, { hint }));
+      status.push(statusOf(resource, null, message));
+    };
+    const holder = listeners.get(name);
+    if (spec.protocol === 'HTTPS' || spec.tls !== undefined) {
+      reject(
+        'WR0504',
+        spec.protocol === 'HTTPS' ? 'protocol' : 'tls',
+        'TLS does not run yet: the port stays closed',
+        'write protocol: HTTP and put TLS in front, or leave the Listener out',
+      );
+    } else if (holder !== undefined) {
+      reject(
+        'WR0505',
+        'port',
+        `Listener ${holder.origin.name} (${holder.origin.file}:${holder.origin.line}) already holds ${name}`,
+        'choose another port or address',
+      );
+    } else {
+      const onlyKong = spec.routesFrom.length === 1 && spec.routesFrom[0] === 'kong';
+      listeners.set(name, {
+        name,
+        kind: 'gateway',
+        address,
+        port: spec.port,
+        protocol: 'http',
+        dialect: 'weir',
+        origin: resource.origin,
+        canonicalisation: { ...edgeCanonicalisation, ...defined(spec.canonicalisation) },
+        limits: { ...weirLimits, ...defined(spec.limits) },
+        trustedHops: spec.trustedHops,
+        trustedCidrs: spec.trustedCidrs,
+        replyStyle: onlyKong ? 'kong' : 'envoy',
+        kongHeaders: onlyKong,
+        virtualHosts: [],
+        filters: [],
+        pending: [],
+      });
+      status.push(statusOf(resource, name, null));
+    }
+  }
+  return { listeners: [...listeners.values()], status, diagnostics };
+}
+
+/** Fills the virtual hosts of Weir's listeners from those of other dialects, in the order of `routesFrom`. */
+export function serveRoutes(
+  snapshot: Snapshot,
+  input: TranslateInput,
+): { readonly snapshot: Snapshot; readonly diagnostics: readonly Diagnostic[] } {
+  const diagnostics = parentProblems(input);
+  if (!snapshot.listeners.some((listener) => listener.dialect === 'weir')) return { snapshot, diagnostics };
+  const specs = new Map(
+    input.resources.flatMap((resource) => {
+      const value = listenerKind.of(resource);
+      return value === null ? [] : [[resource.origin, value.spec] as const];
+    }),
+  );
+  const listeners = snapshot.listeners.map((listener) => {
+    const spec = listener.dialect === 'weir' ? specs.get(listener.origin) : undefined;
+    if (spec === undefined) return listener;
+    const sources = spec.routesFrom.flatMap((from) =>
+      snapshot.listeners.filter((other) =>
+        from === 'kong' ? other.dialect === 'kong' && other.kind === 'gateway' : other.kind === 'mesh',
+      ),
+    );
+    return {
+      ...listener,
+      virtualHosts: joinHosts(
+        sources.flatMap((source) => source.virtualHosts),
+        spec.hostnames ?? ['*'],
+      ),
+    };
+  });
+  return { snapshot: { ...snapshot, listeners }, diagnostics };
+}
+
+/** Virtual hosts cut down to what `hostnames` cover; of two that claim one domain, the first one's matches come first. */
+function joinHosts(hosts: readonly VirtualHost[], hostnames: readonly string[]): readonly VirtualHost[] {
+  const joined: VirtualHost[] = [];
+  const owners = new Map<string, number>();
+  for (const host of hosts) {
+    const domains = [...new Set(host.domains.flatMap((domain) => hostnames.flatMap((name) => intersect(domain, name))))];
+    const free = domains.filter((domain) => !owners.has(domain));
+    for (const domain of domains) {
+      const owner = owners.get(domain);
+      if (owner === undefined) continue;
+      const held = joined[owner];
+      joined[owner] = { ...held, domains: held.domains.filter((other) => other !== domain) };
+      owners.set(domain, joined.length);
+      joined.push({ ...held, domains: [domain], matches: [...held.matches, ...host.matches], filters: [...held.filters, ...host.filters] });
+    }
+    if (free.length === 0) continue;
+    for (const domain of free) owners.set(domain, joined.length);
+    joined.push({ ...host, domains: free });
+  }
+  return joined.filter((host) => host.domains.length > 0);
+}
+
+/** The narrower of two host patterns, or none when they share no host. */
+export function intersect(a: string, b: string): readonly string[] {
+  if (a === b || covers(b, a)) return [a];
+  return covers(a, b) ? [b] : [];
+}
+
+/** Whether every host of `narrow` is one of `wide`. */
+export function covers(wide: string, narrow: string): boolean {
+  if (wide === '*' || wide === narrow) return true;
+  if (wide.startsWith('*.')) return narrow !== '*' && narrow.endsWith(wide.slice(1)) && narrow.length > wide.length - 1;
+  if (wide.endsWith('.*')) return narrow.startsWith(wide.slice(0, -1));
+  return false;
+}
+
+/** A Gateway API route whose parent is a Listener would be served nowhere without a word. */
+function parentProblems(input: TranslateInput): readonly Diagnostic[] {
+  const diagnostics: Diagnostic[] = [];
+  for (const resource of input.resources) {
+    if (resource.dialect !== 'gateway-api' || !isRecord(resource.value) || !isRecord(resource.value.spec)) continue;
+    const parents: unknown = resource.value.spec.parentRefs;
+    if (!Array.isArray(parents)) continue;
+    for (const [index, parent] of parents.entries()) {
+      if (!isRecord(parent) || parent.group !== 'weir.dev') continue;
+      const place = { file: resource.document.file, ...resource.document.locate([...resource.path, 'spec', 'parentRefs', index]) };
+      diagnostics.push(
+        diagnose('WR0506', place, refOf(resource), `${resource.kind} cannot attach to ${String(parent.kind)} ${String(parent.name)}`, {
+          hint: 'attach it to a Gateway of gateway.networking.k8s.io',
+        }),
+      );
+    }
+  }
+  return diagnostics;
+}
+
+function refOf({ kind, namespace, name }: Resource): { readonly kind: string; readonly namespace: string | null; readonly name: string } {
+  return { kind, namespace, name };
+}
+
+/** Without the keys that are undefined. */
+function defined<T extends object>(value: T | undefined): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
+  for (const key in value) {
+    const inner = value[key];
+    if (isDefined(inner)) kept[key] = inner;
+  }
+  return kept;
+}
+
+function isDefined<T>(value: T): value is Exclude<T, undefined> {
+  return value !== undefined;
+}
+
+function statusOf(resource: Resource, listener: string | null, problem: string | null): ResourceStatus {
+  const condition = (type: string) =>
+    ({
+      type,
+      status: problem === null ? 'True' : 'False',
+      reason: problem === null ? type : 'UnsupportedProtocol',
+      message: problem ?? '',
+    }) as const;
+  const conditions = [condition('Accepted'), condition('Programmed')];
+  return {
+    ...refOf(resource),
+    origin: resource.origin,
+    quarantined: false,
+    conditions,
+    listeners: [{ name: resource.name, listener, attachedRoutes: 0, supportedKinds: ['Route', 'VirtualService'], conditions }],
+    parents: [],
+  };
+}

@@ -1,0 +1,229 @@
+import type { Cluster } from '../../model/cluster.ts';
+import type { Origin } from '../../model/origin.ts';
+import type { MatchEntry, VirtualHost } from '../../model/route.ts';
+import type { Listener } from '../../model/listener.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import { isRecord } from '../check.ts';
+import type { Resource } from '../dialect.ts';
+import type { TargetRef } from './kinds.ts';
+import { covers } from './listeners.ts';
+
+/** How narrow a target is: the narrower one's filter replaces the wider one's of the same name. */
+export const level = { listener: 1, listenerSection: 2, service: 3, route: 4, rule: 5, match: 6 } as const;
+
+/** What a target reference stands for in the joined snapshot. */
+export interface Selection {
+  readonly level: number;
+  /** Whole routes, by index. */
+  readonly routes: readonly number[];
+  /** Only these matches of routes: matches by name, routes of one listener. Null: `routes` alone counts. */
+  readonly entry: ((listener: Listener, host: VirtualHost, entry: MatchEntry) => boolean) | null;
+  /** Clusters of a service target; null for others. */
+  readonly clusters: ReadonlySet<string> | null;
+}
+
+export type Found = Selection | { readonly problem: string };
+
+/** Finds targets; indexes are built once for all Policies. */
+export class Targets {
+  private readonly snapshot: Snapshot;
+  private readonly resources: readonly Resource[];
+  private readonly byOwner = new Map<string, number[]>();
+  private readonly byCluster = new Map<string, number[]>();
+  private readonly owners = new Map<string, Resource>();
+
+  constructor(snapshot: Snapshot, resources: readonly Resource[]) {
+    this.snapshot = snapshot;
+    this.resources = resources;
+    for (const resource of resources) this.owners.set(ownerKey(resource), resource);
+    for (const [index, route] of snapshot.routes.entries()) {
+      push(this.byOwner, ownerKey(route.origin), index);
+      if (route.action.kind !== 'forward') continue;
+      for (const cluster of new Set(route.action.destinations.map((destination) => destination.cluster)))
+        if (cluster !== null) push(this.byCluster, cluster, index);
+    }
+  }
+
+  /** `namespace`: where the reference was written. */
+  find(ref: TargetRef, namespace: string): Found {
+    const at = ref.namespace ?? namespace;
+    switch (ref.kind) {
+      case 'VirtualService':
+      case 'HTTPRoute':
+      case 'GRPCRoute':
+      case 'Route':
+        return this.route(ref, ref.kind === 'Route' ? null : at);
+      case 'Service':
+      case 'ServiceEntry':
+        return this.service(ref, at);
+      case 'Gateway':
+      case 'Listener':
+        return this.listener(ref, at);
+    }
+  }
+
+  /** Routes of a namespace; Kong's, which have none, belong to `default`. */
+  namespaceRoutes(namespace: string): readonly number[] {
+    return this.snapshot.routes.flatMap((route, index) => ((route.origin.namespace ?? 'default') === namespace ? [index] : []));
+  }
+
+  private route(ref: TargetRef, namespace: string | null): Found {
+    const key = `${ref.kind}/${namespace ?? ''}/${ref.name}`;
+    const routes = this.byOwner.get(key);
+    const owner = this.owners.get(key);
+    if (routes === undefined)
+      return {
+        problem: owner === undefined ? `${describe(ref, namespace)} does not exist` : `${describe(ref, namespace)} serves no route`,
+      };
+    if (ref.sectionName === undefined) return { level: level.route, routes, entry: null, clusters: null };
+    const rules = rulesOf(owner?.value);
+    const rule = rules.findIndex((candidate) => candidate.name === ref.sectionName);
+    if (rule >= 0) {
+      const inRule = routes.filter((index) => this.snapshot.routes[index].rule === rule);
+      if (inRule.length > 0) return { level: level.rule, routes: inRule, entry: null, clusters: null };
+    }
+    const matches = new Set(
+      rules.flatMap(({ matches }, index) => matches.flatMap((name, match) => (name === ref.sectionName ? [`${index} ${match}`] : []))),
+    );
+    if (matches.size === 0) return { problem: `${describe(ref, namespace)} has no rule or match called '${ref.sectionName}'` };
+    const own = new Set(routes);
+    const entry = (_: Listener, __: VirtualHost, one: MatchEntry): boolean =>
+      own.has(one.route) && matches.has(`${this.snapshot.routes[one.route].rule} ${one.index}`);
+    return { level: level.match, routes: [], entry, clusters: null };
+  }
+
+  private service(ref: TargetRef, namespace: string): Found {
+    const clusters = this.snapshot.clusters.filter((cluster) => isService(cluster, ref, namespace)).map((cluster) => cluster.name);
+    const routes = new Set(clusters.flatMap((name) => this.byCluster.get(name) ?? []));
+    if (ref.kind === 'Service' && ref.group !== '') for (const index of this.kongServiceRoutes(ref.name)) routes.add(index);
+    if (routes.size > 0) return { level: level.service, routes: [...routes], entry: null, clusters: new Set(clusters) };
+    const declared = this.resources.some(
+      (resource) => resource.kind === ref.kind && resource.name === ref.name && (resource.namespace ?? namespace) === namespace,
+    );
+    return { problem: `${describe(ref, namespace)} ${declared ? 'is the destination of no route' : 'does not exist'}` };
+  }
+
+  /** Routes of a Kong service, whatever they end in: its cluster may be named after an upstream. */
+  private kongServiceRoutes(name: string): readonly number[] {
+    const service = this.owners.get(`Service//${name}`);
+    if (service === undefined || service.dialect !== 'kong') return [];
+    const id = isRecord(service.value) && typeof service.value.id === 'string' ? service.value.id : null;
+    return this.snapshot.routes.flatMap((route, index) => {
+      if (route.origin.dialect !== 'kong') return [];
+      const owner = this.owners.get(ownerKey(route.origin));
+      const refs = isRecord(owner?.value) && isRecord(owner.value.refs) ? owner.value.refs.service : null;
+      return isRecord(refs) && (refs.name === name || (id !== null && refs.id === id)) ? [index] : [];
+    });
+  }
+
+  private listener(ref: TargetRef, namespace: string): Found {
+    const owner = this.resources.find(
+      (one) =>
+        one.kind === ref.kind &&
+        one.name === ref.name &&
+        one.namespace === namespace &&
+        (ref.group === undefined || groupOf(one) === ref.group),
+    );
+    if (owner === undefined) return { problem: `${describe(ref, namespace)} does not exist` };
+    const sections = sectionsOf(owner).filter((section) => ref.sectionName === undefined || section.names.includes(ref.sectionName));
+    if (sections.length === 0)
+      return { problem: `${describe(ref, namespace)} has no listener or server called '${ref.sectionName ?? ''}'` };
+    const own = this.snapshot.listeners.filter(
+      (listener) =>
+        listener.kind === 'gateway' && listener.dialect === owner.dialect && sections.some((section) => section.port === listener.port),
+    );
+    if (own.length === 0) return { problem: `${describe(ref, namespace)} opens no port` };
+    const entry = (listener: Listener, host: VirtualHost): boolean =>
+      own.includes(listener) &&
+      sections.some(
+        (section) =>
+          section.port === listener.port &&
+          host.domains.some((domain) => section.hosts.some((wide) => covers(wide, domain) || covers(domain, wide))),
+      );
+    return { level: ref.sectionName === undefined ? level.listener : level.listenerSection, routes: [], entry, clusters: null };
+  }
+}
+
+function push(map: Map<string, number[]>, key: string, value: number): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+function ownerKey(of: Pick<Origin, 'kind' | 'namespace' | 'name'>): string {
+  return `${of.kind}/${of.namespace ?? ''}/${of.name}`;
+}
+
+function describe(ref: TargetRef, namespace: string | null): string {
+  return `${ref.kind} ${namespace === null ? ref.name : `${namespace}/${ref.name}`}`;
+}
+
+function isService(cluster: Cluster, ref: TargetRef, namespace: string): boolean {
+  const { origin } = cluster;
+  if (origin.kind === ref.kind && origin.name === ref.name && (origin.namespace === null || origin.namespace === namespace)) return true;
+  return ref.kind === 'Service' && cluster.service === `${ref.name}.${namespace}.svc.cluster.local`;
+}
+
+function groupOf(resource: Resource): string {
+  const apiVersion = isRecord(resource.value) ? resource.value.apiVersion : null;
+  return typeof apiVersion === 'string' && apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+}
+
+/** Names of the rules of a route and of their matches, as far as they have any. */
+function rulesOf(value: unknown): readonly { readonly name: string | null; readonly matches: readonly (string | null)[] }[] {
+  if (!isRecord(value) || !isRecord(value.spec)) return [];
+  const rules: unknown = value.spec.http ?? value.spec.rules;
+  if (!Array.isArray(rules)) return [];
+  return rules.map((rule: unknown) => {
+    if (!isRecord(rule)) return { name: null, matches: [] };
+    const matches: unknown = rule.match ?? rule.matches;
+    return {
+      name: text(rule.name),
+      matches: Array.isArray(matches) ? matches.map((match: unknown) => (isRecord(match) ? text(match.name) : null)) : [],
+    };
+  });
+}
+
+interface Section {
+  readonly names: readonly string[];
+  readonly port: number;
+  /** Lower-case host patterns. */
+  readonly hosts: readonly string[];
+}
+
+/** Servers of an Istio Gateway, listeners of a Gateway API Gateway, or the one of a Weir Listener. */
+function sectionsOf({ value, name }: Resource): readonly Section[] {
+  if (!isRecord(value) || !isRecord(value.spec)) return [];
+  const { spec } = value;
+  if (Array.isArray(spec.servers)) {
+    return spec.servers.flatMap((server: unknown) => {
+      if (!isRecord(server) || !isRecord(server.port)) return [];
+      // `namespace/host` says whose routes may bind, not which hosts there are.
+      const hosts = texts(server.hosts).map((host) => host.slice(host.indexOf('/') + 1).toLowerCase());
+      return [
+        { names: [text(server.name), text(server.port.name)].filter((one) => one !== null), port: Number(server.port.number), hosts },
+      ];
+    });
+  }
+  if (Array.isArray(spec.listeners)) {
+    return spec.listeners.flatMap((listener: unknown) => {
+      if (!isRecord(listener)) return [];
+      return [{ names: texts([listener.name]), port: Number(listener.port), hosts: [text(listener.hostname)?.toLowerCase() ?? '*'] }];
+    });
+  }
+  return [
+    {
+      names: [name],
+      port: Number(spec.port),
+      hosts: spec.hostnames === undefined ? ['*'] : texts(spec.hostnames).map((host) => host.toLowerCase()),
+    },
+  ];
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((one: unknown) => typeof one === 'string') : [];
+}
