@@ -1,0 +1,158 @@
+import { SharedLimitStore } from '../decide/limit-store.ts';
+import { Wheel } from '../base/wheel.ts';
+import type { ClusterDescription, FromWorker, ToWorker } from '../model/events.ts';
+import type { WorkerData } from '../model/worker.ts';
+import { buildChain, type ChainContext } from './chain/chain.ts';
+import { ListenerRuntime } from './listen/listener-runtime.ts';
+import { Sockets } from './listen/sockets.ts';
+import { materialise } from './materialise.ts';
+import { RouteTables } from './route/tables.ts';
+import type { RouteRuntime, WorkerRuntime } from './runtime.ts';
+import { WorkerTelemetry } from './worker-telemetry.ts';
+import { ReadBuffers, Staging } from './upstream/buffers.ts';
+import { ClusterSet } from './upstream/cluster-state.ts';
+import type { EndpointState } from './upstream/endpoint.ts';
+
+const tickMs = 50;
+/** A drain ends when nothing has been asked for this long. */
+const drainQuietMs = 500;
+
+/** One data worker: its sockets, the snapshot it serves, and everything that outlives a snapshot. */
+export class DataWorker implements WorkerRuntime {
+  readonly staging = new Staging();
+  readonly reads = new ReadBuffers();
+  readonly wheel: Wheel;
+  readonly clusters = new ClusterSet();
+  readonly telemetry: WorkerTelemetry;
+  readonly limits: SharedLimitStore;
+  chainContext: ChainContext;
+  revision = 0;
+  draining = false;
+  active = 0;
+  lastRequestAt = 0;
+  private readonly send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void;
+  private readonly sockets: Sockets;
+  private readonly listeners = new Map<string, ListenerRuntime>();
+  private tables: RouteTables<RouteRuntime> | null = null;
+  /** Applies run one after the other. */
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(data: WorkerData, send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void) {
+    this.send = send;
+    this.limits = new SharedLimitStore(data.limitMemory);
+    this.telemetry = new WorkerTelemetry(data, send);
+    this.wheel = new Wheel(tickMs, performance.now(), this.onFault);
+    this.chainContext = this.contextOf(null);
+    this.sockets = new Sockets(this);
+    this.wheel.start();
+    setInterval(() => this.telemetry.flush(), tickMs * 2);
+    send({ type: 'ready' });
+  }
+
+  readonly onFault = (error: unknown): void => {
+    const known = error instanceof Error ? error : new Error(String(error));
+    this.telemetry.fault();
+    this.send({ type: 'fault', message: known.message, stack: known.stack ?? '' });
+  };
+
+  readonly onConnect = (endpoint: EndpointState): void => {
+    endpoint.onConnectSuccess();
+    this.telemetry.upstreamOpened(endpoint);
+  };
+
+  readonly onClose = (endpoint: EndpointState, failedToConnect: boolean): void => {
+    this.telemetry.upstreamClosed(endpoint, failedToConnect);
+  };
+
+  onMessage(message: ToWorker): void {
+    switch (message.type) {
+      case 'apply':
+        this.queue = this.queue.then(() => this.apply(message)).catch(this.onFault);
+        return;
+      case 'endpoints':
+        for (const { cluster, endpoints, failure } of message.changed) this.clusters.resolve(cluster, endpoints, failure);
+        return;
+      case 'drain':
+        this.drain(message.timeoutMs);
+        return;
+      case 'describe':
+        this.send({ type: 'description', id: message.id, clusters: this.describe() });
+    }
+  }
+
+  /** Swaps to a new snapshot: one assignment per listener, sockets and live state stay. */
+  private async apply(message: Extract<ToWorker, { readonly type: 'apply' }>): Promise<void> {
+    const tables: RouteTables<RouteRuntime> = new RouteTables<RouteRuntime>(message.tables, message.revision, (context) =>
+      materialise(this, tables, context),
+    );
+    for (const { cluster, endpoints, failure } of message.endpoints) this.clusters.resolve(cluster, endpoints, failure);
+    this.chainContext = this.contextOf(tables);
+    this.clusters.apply((name) => tables.cluster(name));
+    this.tables = tables;
+    this.revision = message.revision;
+    for (const name of tables.listenerNames()) {
+      const table = tables.listener(name);
+      if (table === null) continue;
+      const chain = buildChain(table.config.filters, 'listener', { ...this.chainContext, replyStyle: table.config.replyStyle });
+      const known = this.listeners.get(name);
+      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain));
+      else known.apply(table, chain);
+    }
+    const failed = await this.sockets.apply(message.bindings, (name) => this.listeners.get(name) ?? null);
+    const kept = new Set(tables.listenerNames());
+    for (const [name, runtime] of this.listeners) if (!kept.has(name) && runtime.connections.size === 0) this.listeners.delete(name);
+    this.send({ type: 'applied', revision: message.revision, failed });
+  }
+
+  private contextOf(tables: RouteTables<RouteRuntime> | null): ChainContext {
+    return {
+      limits: this.limits,
+      findKey: (sha256) => tables?.findKey(sha256) ?? null,
+      findConsumer: (idOrName) => tables?.findConsumer(idOrName) ?? null,
+      replyStyle: 'envoy',
+    };
+  }
+
+  /**
+   * Keeps accepting and answers with `Connection: close`; done when no exchange is under way and nothing has come for
+   * a while, or when time is up. Sockets close last.
+   */
+  private drain(timeoutMs: number): void {
+    if (this.draining) return;
+    this.draining = true;
+    const began = performance.now();
+    const check = (): void => {
+      const now = performance.now();
+      const last = Math.max(this.lastRequestAt, this.sockets.lastAccept, began);
+      if (now - began < timeoutMs && (this.active > 0 || now - last < drainQuietMs)) return;
+      clearInterval(timer);
+      setImmediate(() => {
+        this.sockets.closeAll();
+        for (const runtime of this.listeners.values()) for (const connection of runtime.connections) connection.close();
+        this.telemetry.flush();
+        this.send({ type: 'drained' });
+      });
+    };
+    const timer = setInterval(check, 25);
+  }
+
+  private describe(): ClusterDescription[] {
+    // Clusters nobody has asked for yet have no live state; they are listed all the same.
+    for (const name of this.tables?.clusterNames() ?? []) {
+      const config = this.tables?.cluster(name);
+      if (config !== null && config !== undefined) this.clusters.use(config);
+    }
+    return [...this.clusters.all()].map((cluster) => ({
+      name: cluster.name,
+      endpoints: cluster.endpoints.map((endpoint) => ({
+        address: endpoint.address,
+        port: endpoint.port,
+        weight: endpoint.weight,
+        active: endpoint.active,
+        idle: endpoint.idleCount,
+        connectFailures: endpoint.connectFailures,
+        requests: endpoint.requests,
+      })),
+    }));
+  }
+}

@@ -1,0 +1,126 @@
+import { BlockList, isIP } from 'node:net';
+import type { Listener } from '../../model/listener.ts';
+import type { Chain } from '../chain/chain.ts';
+import type { RequestContext } from '../chain/request-context.ts';
+import type { Exchange } from '../protocol/exchange.ts';
+import type { RequestHead, ResponseHead } from '../protocol/http1/head.ts';
+import type { ListenerTable } from '../route/tables.ts';
+import type { ServerConnection } from '../protocol/http1/server.ts';
+import type { RouteRuntime } from '../runtime.ts';
+
+/** What connections of one listener read; a new revision replaces the parts in place, sockets stay. */
+export class ListenerRuntime {
+  readonly name: string;
+  config: Listener;
+  table: ListenerTable<RouteRuntime>;
+  chain: Chain;
+  readonly connections = new Set<ServerConnection>();
+  /** The configuration names it no more: answers carry `Connection: close`. */
+  closing = false;
+  private trusted: BlockList | null;
+
+  constructor(table: ListenerTable<RouteRuntime>, chain: Chain) {
+    this.name = table.config.name;
+    this.table = table;
+    this.config = table.config;
+    this.chain = chain;
+    this.trusted = blockList(table.config.trustedCidrs);
+  }
+
+  apply(table: ListenerTable<RouteRuntime>, chain: Chain): void {
+    this.table = table;
+    this.config = table.config;
+    this.chain = chain;
+    this.closing = false;
+    this.trusted = blockList(table.config.trustedCidrs);
+  }
+
+  /** Whether the peer's forwarding headers and request id are believed. */
+  isTrusted(peer: string): boolean {
+    if (this.config.trustedHops > 0) return true;
+    return this.trusted !== null && this.trusted.check(peer, isIP(peer) === 6 ? 'ipv6' : 'ipv4');
+  }
+
+  /**
+   * The client's address. Trusted hops: the Nth entry from the right of X-Forwarded-For (Envoy xff_num_trusted_hops);
+   * trusted networks: the rightmost entry that is in none of them. Without either, the peer.
+   */
+  clientAddress(head: RequestHead, peer: string): string {
+    const { trustedHops } = this.config;
+    if (trustedHops === 0 && this.trusted === null) return peer;
+    if (!this.isTrusted(peer)) return peer;
+    const forwarded = head.get('x-forwarded-for');
+    if (forwarded === null) return peer;
+    const entries = forwarded.split(',').map((entry) => entry.trim());
+    if (trustedHops > 0) return valid(entries[entries.length - trustedHops] ?? '', peer);
+    for (let i = entries.length - 1; i >= 0; i--) {
+      const entry = entries[i];
+      if (isIP(entry) === 0) return peer;
+      if (i === 0 || !this.isTrusted(entry)) return entry;
+    }
+    return peer;
+  }
+
+  /** Forwarding headers as lines of text; drops what they replace. */
+  forwarded(head: RequestHead, x: Exchange, context: RequestContext): string {
+    const peer = x.down.remoteAddress;
+    const isTrusted = this.config.trustedHops > 0 || (this.trusted !== null && this.isTrusted(peer));
+    const before = head.get('x-forwarded-for');
+    if (before !== null) head.drop('x-forwarded-for');
+    const proto = (isTrusted ? head.get('x-forwarded-proto') : null) ?? context.scheme;
+    head.drop('x-forwarded-proto');
+    head.drop('x-request-id');
+    const chain = before === null ? peer : `${before}, ${peer}`;
+    const lines = `x-forwarded-for: ${chain}\r\nx-forwarded-proto: ${proto}\r\nx-request-id: ${x.requestId}\r\n`;
+    return this.config.kongHeaders ? lines + this.kongRequestHeaders(head, x, context, isTrusted) : lines;
+  }
+
+  /** What Kong adds to requests (X-Forwarded-Host, -Port, -Path, X-Real-IP). */
+  private kongRequestHeaders(head: RequestHead, x: Exchange, context: RequestContext, isTrusted: boolean): string {
+    const keep = (name: string, own: string): string => {
+      const value = isTrusted ? (head.get(name) ?? own) : own;
+      head.drop(name);
+      return `${name}: ${value}\r\n`;
+    };
+    const path = x.originalPath.split('?', 1)[0];
+    return (
+      keep('x-forwarded-host', context.host) +
+      keep('x-forwarded-port', String(this.config.port)) +
+      keep('x-forwarded-path', path) +
+      keep('x-real-ip', context.remoteAddress)
+    );
+  }
+
+  /** What Kong adds to answers of its own, as header lines. */
+  kongReplyHeaders(x: Exchange): string {
+    const latency = Math.max(0, Math.round(performance.now() - x.startedAt));
+    return `server: weir\r\nX-Kong-Response-Latency: ${latency}\r\nX-Kong-Request-Id: ${x.requestId}\r\n`;
+  }
+
+  /** What Kong adds to responses: Via, latencies, request id. */
+  addKongHeaders(x: Exchange, head: ResponseHead): void {
+    const service = Math.max(0, Math.round(x.firstByteAt - x.sentAt));
+    const own = Math.max(0, Math.round(x.sentAt - x.startedAt));
+    head.add('Via', '1.1 kong/3.9 (weir)');
+    head.set('X-Kong-Upstream-Latency', String(service));
+    head.set('X-Kong-Proxy-Latency', String(own));
+    head.set('X-Kong-Request-Id', x.requestId);
+  }
+}
+
+function valid(entry: string, peer: string): string {
+  return isIP(entry) === 0 ? peer : entry;
+}
+
+function blockList(cidrs: readonly string[]): BlockList | null {
+  if (cidrs.length === 0) return null;
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [address = '', bits] = cidr.split('/');
+    const family = isIP(address);
+    if (family === 0) continue;
+    const type = family === 6 ? 'ipv6' : 'ipv4';
+    list.addSubnet(address, bits === undefined ? (family === 6 ? 128 : 32) : Number(bits), type);
+  }
+  return list;
+}

@@ -1,0 +1,117 @@
+import { createServer, type Server } from 'node:net';
+import type { Binding } from '../../model/events.ts';
+import { ServerConnection } from '../protocol/http1/server.ts';
+import type { WorkerRuntime } from '../runtime.ts';
+import type { ListenerRuntime } from './listener-runtime.ts';
+
+/** Connections that wait to be accepted, per worker. */
+const backlog = 4096;
+/** How long the socket of a removed listener goes on answering (with `Connection: close`) after its last accept, ms. */
+const quietMs = 500;
+const maxLingerMs = 10_000;
+
+interface Bound {
+  readonly key: string;
+  readonly server: Server;
+  runtime: ListenerRuntime;
+  lastAccept: number;
+  closing: ReturnType<typeof setTimeout> | null;
+}
+
+/**
+ * The listening sockets of one worker. A socket that keeps its address is never closed for an edit: closing a reusePort
+ * socket resets what waits in its accept queue (PERFORMANCE.md). A removed one goes on accepting until it has been
+ * quiet for a while.
+ */
+export class Sockets {
+  private readonly bound = new Map<string, Bound>();
+  private readonly worker: WorkerRuntime;
+
+  constructor(worker: WorkerRuntime) {
+    this.worker = worker;
+  }
+
+  /** Opens and retires sockets so that exactly `bindings` serve. Resolves with the bindings that could not be opened. */
+  async apply(
+    bindings: readonly Binding[],
+    find: (listener: string) => ListenerRuntime | null,
+  ): Promise<{ readonly listener: string; readonly reason: string }[]> {
+    const wanted = new Map(bindings.map((binding) => [`${binding.address}|${binding.port}`, binding]));
+    for (const entry of this.bound.values()) if (!wanted.has(entry.key)) this.retire(entry);
+    const failed: { listener: string; reason: string }[] = [];
+    for (const [key, binding] of wanted) {
+      const runtime = find(binding.listener);
+      if (runtime === null) continue;
+      const known = this.bound.get(key);
+      if (known !== undefined) {
+        if (known.closing !== null) clearTimeout(known.closing);
+        known.closing = null;
+        known.runtime = runtime;
+        continue;
+      }
+      const reason = await this.open(key, binding, runtime);
+      if (reason !== null) failed.push({ listener: binding.listener, reason });
+    }
+    return failed;
+  }
+
+  private open(key: string, binding: Binding, runtime: ListenerRuntime): Promise<string | null> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    const entry: Bound = { key, server, runtime, lastAccept: 0, closing: null };
+    server.on('connection', (socket) => {
+      entry.lastAccept = performance.now();
+      const { runtime: at } = entry;
+      if (at.connections.size >= at.config.limits.maxConnections) {
+        this.worker.telemetry.connectionRefused(at.name);
+        socket.destroy();
+        return;
+      }
+      void new ServerConnection(this.worker, at, socket);
+    });
+    return new Promise((resolve) => {
+      server.once('error', (error) => resolve(error.message));
+      server.listen({ host: binding.address, port: binding.port, backlog, reusePort: true, exclusive: true }, () => {
+        server.removeAllListeners('error');
+        server.on('error', (error) => this.worker.onFault(error));
+        this.bound.set(key, entry);
+        resolve(null);
+      });
+    });
+  }
+
+  private retire(entry: Bound): void {
+    if (entry.closing !== null) return;
+    entry.runtime.closing = true;
+    const since = performance.now();
+    const check = (): void => {
+      const now = performance.now();
+      if (now - Math.max(entry.lastAccept, since) < quietMs && now - since < maxLingerMs) {
+        entry.closing = setTimeout(check, quietMs / 2);
+        return;
+      }
+      // Right after the accepts of this turn: the queue is as empty as it gets.
+      setImmediate(() => {
+        if (entry.closing === null) return;
+        this.bound.delete(entry.key);
+        entry.server.close();
+        for (const connection of entry.runtime.connections) if (connection.isIdle) connection.close();
+      });
+    };
+    entry.closing = setTimeout(check, quietMs);
+  }
+
+  /** Monotonic ms of the last accept on any socket; 0 for none. */
+  get lastAccept(): number {
+    let last = 0;
+    for (const entry of this.bound.values()) last = Math.max(last, entry.lastAccept);
+    return last;
+  }
+
+  closeAll(): void {
+    for (const entry of this.bound.values()) {
+      if (entry.closing !== null) clearTimeout(entry.closing);
+      entry.server.close();
+    }
+    this.bound.clear();
+  }
+}

@@ -1,0 +1,51 @@
+/** Bytes received on one connection and not yet read: `buffer[from, to)`. */
+export class Input {
+  buffer: Buffer | null = null;
+  from = 0;
+  to = 0;
+  /** `buffer` is ours and has spare room behind `to`; otherwise it is a chunk as the socket gave it. */
+  private owned = false;
+
+  get isEmpty(): boolean {
+    return this.buffer === null;
+  }
+
+  /** Appends a chunk; a lone one is kept as it is, without a copy. */
+  take(chunk: Buffer): void {
+    const { buffer } = this;
+    if (buffer === null) {
+      this.buffer = chunk;
+      this.from = 0;
+      this.to = chunk.length;
+      return;
+    }
+    if (!this.owned || buffer.length - this.to < chunk.length) this.own(chunk.length);
+    if (this.buffer !== null) chunk.copy(this.buffer, this.to);
+    this.to += chunk.length;
+  }
+
+  /** Moves what is left into a buffer of our own, twice as large: a head that trickles in stays linear. */
+  private own(more: number): void {
+    const { buffer } = this;
+    if (buffer === null) return;
+    const have = this.to - this.from;
+    const larger = Buffer.allocUnsafe(Math.max(1024, (have + more) * 2));
+    buffer.copy(larger, 0, this.from, this.to);
+    this.buffer = larger;
+    this.owned = true;
+    this.from = 0;
+    this.to = have;
+  }
+
+  /** Lets go of the buffer once all of it is read. A head parsed from it keeps its own reference. */
+  settle(): void {
+    if (this.from === this.to) this.drop();
+  }
+
+  drop(): void {
+    this.buffer = null;
+    this.owned = false;
+    this.from = 0;
+    this.to = 0;
+  }
+}

@@ -1,0 +1,467 @@
+import type { HostRewrite } from '../../model/route.ts';
+import { failures, type Failure } from '../failure.ts';
+import { onAttemptFailed, onResponseHead } from '../pipeline.ts';
+import type { Exchange } from '../protocol/exchange.ts';
+import { ChunkedDecoder } from '../protocol/http1/chunked.ts';
+import { writeHex } from '../protocol/http1/encode.ts';
+import { ResponseHead } from '../protocol/http1/head.ts';
+import type { Trailers } from '../protocol/http1/trailers.ts';
+import { UpstreamConnection, type UpstreamUser } from './connection.ts';
+import { endpointKey, type EndpointState } from './endpoint.ts';
+import type { ClusterState } from './cluster-state.ts';
+
+/** Bounds for what an upstream may send as a head. */
+const responseLimits = { maxHeadBytes: 64 * 1024, maxHeaders: 200, maxTargetBytes: 0 };
+/** Interim responses (1xx) one exchange may bring. */
+const maxInterim = 32;
+/** Request bodies up to this size are assembled with the head into one write. */
+const copyBytes = 16 * 1024;
+/** A body with more to come than this is read into private buffers and passed on without a copy. */
+const privateFrom = 32 * 1024;
+/** Attempts per exchange: the first and one more where nothing was lost. */
+const maxAttempts = 2;
+
+type Phase = 'idle' | 'connecting' | 'head' | 'body' | 'tunnel';
+
+const crlf = Buffer.from('\r\n');
+const lastChunk = Buffer.from('0\r\n\r\n');
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/**
+ * One try to send a request to an endpoint and to read its response, HTTP/1.1. One object per client connection; an
+ * exchange uses it again for its second try.
+ */
+export class Attempt implements UpstreamUser {
+  private readonly x: Exchange;
+  private readonly head = new ResponseHead(responseLimits);
+  private readonly decoder = new ChunkedDecoder();
+  private connection: UpstreamConnection | null = null;
+  private cluster: ClusterState | null = null;
+  private endpoint: EndpointState | null = null;
+  private phase: Phase = 'idle';
+  private remaining = 0;
+  /** Head bytes that came in pieces. */
+  private held: Buffer | null = null;
+  private interims = 0;
+  /** The connection had served before: its server may have closed it meanwhile. */
+  private reused = false;
+  private freshOnly = false;
+  private headSent = false;
+  private bodySent = false;
+  private gotBytes = false;
+  private paused = false;
+  private patchMark = 0;
+  private failedEndpoint: EndpointState | null = null;
+  tries = 0;
+
+  constructor(x: Exchange) {
+    this.x = x;
+  }
+
+  get inTunnel(): boolean {
+    return this.phase === 'tunnel';
+  }
+
+  get isActive(): boolean {
+    return this.phase !== 'idle';
+  }
+
+  /** The request head is on its way: body bytes may follow. */
+  get takesBody(): boolean {
+    return this.headSent && (this.phase === 'head' || this.phase === 'body');
+  }
+
+  /** Begins the first try. */
+  start(cluster: ClusterState): void {
+    this.cluster = cluster;
+    this.tries = 0;
+    this.freshOnly = false;
+    this.failedEndpoint = null;
+    this.patchMark = this.x.head.mark();
+    this.next();
+  }
+
+  private next(): void {
+    const { x, cluster } = this;
+    if (cluster === null) return;
+    const now = performance.now();
+    const endpoint = cluster.pick(now, this.failedEndpoint);
+    if (endpoint === null) {
+      onAttemptFailed(x, cluster.resolveFailure === null ? failures.noHealthyUpstream : failures.nameNotResolved);
+      return;
+    }
+    this.tries++;
+    this.headSent = false;
+    this.bodySent = false;
+    this.gotBytes = false;
+    this.interims = 0;
+    this.held = null;
+    this.paused = false;
+    this.endpoint = endpoint;
+    endpoint.active++;
+    endpoint.requests++;
+    cluster.activeTotal++;
+    x.upstreamAttempts = this.tries;
+    x.upstreamHost = endpoint.key;
+    const pooled = this.freshOnly ? null : endpoint.take();
+    this.reused = pooled !== null;
+    if (pooled !== null) {
+      this.connection = pooled;
+      pooled.user = this;
+      this.sendHead(now);
+      return;
+    }
+    this.phase = 'connecting';
+    const connection = new UpstreamConnection(endpoint, x.worker, cluster.config.connectTimeoutMs, now);
+    connection.user = this;
+    this.connection = connection;
+  }
+
+  onConnected(): void {
+    this.sendHead(performance.now());
+  }
+
+  private sendHead(now: number): void {
+    const { x, connection } = this;
+    if (connection === null) return;
+    connection.requests++;
+    this.phase = 'head';
+    this.head.reset(x.method);
+    x.sentAt = now;
+    if (this.tries > 1) x.head.rollback(this.patchMark);
+    const destination = x.destination;
+    if (destination !== null && destination.chain.hasAttempt) destination.chain.attempt(x.context);
+    const staging = x.worker.staging;
+    const { path } = x;
+    staging.reserve(x.method.length + path.length * 2 + x.head.headersLength + 1024);
+    staging.appendText(x.method);
+    staging.appendText(' ');
+    staging.appendText(path);
+    staging.appendText(' HTTP/1.1\r\n');
+    this.appendHeaders();
+    staging.append(crlf, 0, 2);
+    this.headSent = true;
+    x.down.pumpBody();
+    if (this.connection === connection) staging.flush(connection.socket);
+  }
+
+  private appendHeaders(): void {
+    const { x } = this;
+    const { head, worker, context } = x;
+    const staging = worker.staging;
+    const host = this.hostToSend();
+    if (host !== null) {
+      head.drop('host');
+      staging.appendText(`host: ${host}\r\n`);
+    }
+    // Answered by the downstream once its body is wanted.
+    if (head.expectContinue) head.drop('expect');
+    const forwarded = x.at.forwarded(head, x, context);
+    const at = head.writeHeaders(staging.buffer, staging.length);
+    if (at >= 0) staging.length = at;
+    staging.reserve(forwarded.length + 256);
+    staging.appendText(forwarded);
+    if (head.bodyKind === 'chunked') staging.appendText('transfer-encoding: chunked\r\n');
+    if (head.trailersAllowed) staging.appendText('te: trailers\r\n');
+    if (x.upgradeTo !== '') staging.appendText(`connection: upgrade\r\nupgrade: ${x.upgradeTo}\r\n`);
+    else if (head.trailersAllowed) staging.appendText('connection: te\r\n');
+  }
+
+  private hostToSend(): string | null {
+    const { x } = this;
+    const forward = x.hit?.payload.forward;
+    const rewrite: HostRewrite | undefined = x.destination?.spec.hostRewrite ?? forward?.hostRewrite;
+    if (rewrite === undefined) return x.sentHost;
+    if (rewrite.kind === 'literal') return rewrite.value;
+    const config = this.cluster?.config;
+    return config?.hostHeader ?? config?.service ?? x.sentHost;
+  }
+
+  /** Request body bytes, unframed. False: wait for `Downstream.resumeBody`. */
+  sendBody(buffer: Buffer, start: number, end: number): boolean {
+    const { connection, x } = this;
+    if (connection === null || end === start) return true;
+    this.bodySent = true;
+    const staging = x.worker.staging;
+    const length = end - start;
+    const chunked = x.head.bodyKind === 'chunked';
+    if (chunked) {
+      staging.reserve(24);
+      staging.length = writeHex(staging.buffer, staging.length, length);
+      staging.append(crlf, 0, 2);
+    }
+    if (length <= copyBytes) staging.append(buffer, start, end);
+    else {
+      staging.flush(connection.socket);
+      connection.socket.write(buffer.subarray(start, end));
+    }
+    if (chunked) staging.append(crlf, 0, 2);
+    return !connection.socket.writableNeedDrain;
+  }
+
+  /** The request body is complete. */
+  endBody(trailers: Trailers | null): void {
+    const { x, connection } = this;
+    if (connection === null || x.head.bodyKind !== 'chunked') return;
+    const staging = x.worker.staging;
+    if (trailers === null) return staging.append(lastChunk, 0, lastChunk.length);
+    staging.reserve(trailers.headersLength + 16);
+    staging.appendText('0\r\n');
+    const at = trailers.writeHeaders(staging.buffer, staging.length);
+    if (at >= 0) staging.length = at;
+    staging.append(crlf, 0, 2);
+  }
+
+  /** Ends the write of body bytes that arrived in this event. */
+  flushBody(): void {
+    const { connection } = this;
+    if (connection !== null) this.x.worker.staging.flush(connection.socket);
+  }
+
+  onUpstreamDrain(): void {
+    this.x.down.resumeBody();
+  }
+
+  /** The client takes response bytes again. */
+  onDownstreamDrain(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.connection?.resume();
+  }
+
+  onUpstreamBytes(buffer: Buffer, start: number, end: number): void {
+    const { x } = this;
+    x.touch(performance.now());
+    this.gotBytes = true;
+    if (this.phase === 'head') this.readHead(buffer, start, end);
+    else if (this.phase === 'body') this.readBody(buffer, start, end);
+    else if (this.phase === 'tunnel') {
+      x.bytesSent += end - start;
+      this.pass(buffer, start, end);
+      x.down.flush();
+    }
+  }
+
+  private readHead(buffer: Buffer, start: number, end: number): void {
+    let from = start;
+    let bytes = buffer;
+    let to = end;
+    if (this.held !== null) {
+      bytes = Buffer.concat([this.held, buffer.subarray(start, end)]);
+      from = 0;
+      to = bytes.length;
+      this.held = null;
+    }
+    const { x, head } = this;
+    for (;;) {
+      const used = head.parse(bytes, from, to);
+      if (used < 0) return this.fail(failures.upstreamProtocol, `upstream_reset_before_response_started{${head.error}}`);
+      if (used === 0) {
+        if (to > from) this.held = Buffer.from(bytes.subarray(from, to));
+        return;
+      }
+      from += used;
+      if (head.status === 101) return this.switchProtocols(bytes, from, to);
+      if (!head.interim) break;
+      if (++this.interims > maxInterim)
+        return this.fail(failures.upstreamProtocol, 'upstream_reset_before_response_started{too_many_interim_responses}');
+      // Weir itself answered Expect: 100-continue.
+      if (head.status !== 100 && x.head.minor === 1) x.down.interim(head);
+      head.reset(x.method);
+    }
+    x.firstByteAt = performance.now();
+    this.phase = 'body';
+    const keepAlive = head.get('keep-alive');
+    if (keepAlive !== null) this.learn(keepAlive);
+    onResponseHead(x, head);
+    if (!x.live || this.phase !== 'body') return;
+    this.remaining = head.contentLength;
+    if (head.bodyKind === 'none') this.endOfResponse(from < to, null);
+    else if (head.bodyKind === 'tunnel') this.fail(failures.upstreamProtocol);
+    else {
+      if (head.bodyKind === 'chunked') this.decoder.reset();
+      this.readBody(bytes, from, to, bytes !== buffer);
+    }
+  }
+
+  private learn(keepAlive: string): void {
+    const found = /timeout=(\d{1,6})/.exec(keepAlive);
+    if (found !== null) this.endpoint?.announceIdle(Number(found[1]));
+  }
+
+  private switchProtocols(bytes: Buffer, from: number, to: number): void {
+    const { x, head } = this;
+    if (x.upgradeTo === '') return this.fail(failures.upstreamProtocol, 'upstream_reset_before_response_started{unexpected_upgrade}');
+    this.phase = 'tunnel';
+    x.firstByteAt = performance.now();
+    this.connection?.usePrivate(true);
+    x.responseStarted = true;
+    x.responseCode = 101;
+    x.down.startTunnel(head);
+    if (from < to) {
+      x.bytesSent += to - from;
+      x.worker.staging.append(bytes, from, to);
+    }
+    x.down.flush();
+  }
+
+  /** `owned`: the bytes are this attempt's own copy, whatever mode the connection is in. */
+  private readBody(buffer: Buffer, start: number, end: number, owned = false): void {
+    const { x, head } = this;
+    if (head.bodyKind === 'length') {
+      const take = Math.min(this.remaining, end - start);
+      this.remaining -= take;
+      x.bytesSent += take;
+      if (take > 0) this.pass(buffer, start, start + take, owned);
+      if (!x.live) return;
+      if (this.remaining === 0) return this.endOfResponse(start + take < end, null);
+    } else if (head.bodyKind === 'chunked') {
+      let at = start;
+      while (at < end) {
+        at = this.decoder.decode(buffer, at, end);
+        if (this.decoder.failed) return this.fail(failures.upstreamProtocol, `upstream_protocol_error{${this.decoder.error}}`);
+        if (this.decoder.dataEnd > this.decoder.dataStart) {
+          x.bytesSent += this.decoder.dataEnd - this.decoder.dataStart;
+          this.pass(buffer, this.decoder.dataStart, this.decoder.dataEnd, owned);
+          if (!x.live) return;
+        }
+        if (this.decoder.done) return this.endOfResponse(at < end, this.decoder.trailers);
+      }
+    } else if (end > start) {
+      x.bytesSent += end - start;
+      this.pass(buffer, start, end, owned);
+      if (!x.live) return;
+    }
+    this.connection?.usePrivate(head.bodyKind !== 'length' || this.remaining >= privateFrom);
+    x.down.flush();
+  }
+
+  /** Hands body bytes to the client and stops reading while it takes no more. */
+  private pass(buffer: Buffer, start: number, end: number, owned = false): void {
+    const { connection, x } = this;
+    const isPrivate = connection !== null && connection.isPrivate;
+    const more = x.down.writeBody(buffer, start, end, owned || isPrivate);
+    if (!more && this.connection !== null && !this.paused) {
+      this.paused = true;
+      this.connection.pause();
+    }
+  }
+
+  /** A slice of the current read buffer is still queued at the client's socket. */
+  lend(): void {
+    this.connection?.lend();
+  }
+
+  private endOfResponse(surplus: boolean, trailers: Trailers | null): void {
+    const { x, head } = this;
+    x.down.endResponse(trailers);
+    x.down.flush();
+    this.release(head.keepAlive && !surplus && x.down.requestDone && this.phase === 'body');
+    x.down.finish();
+  }
+
+  /** Gives the connection back to its pool, or closes it. */
+  private release(reuse: boolean): void {
+    const { connection, endpoint, cluster } = this;
+    this.phase = 'idle';
+    this.connection = null;
+    this.held = null;
+    if (endpoint !== null && cluster !== null) {
+      endpoint.active--;
+      cluster.activeTotal--;
+    }
+    if (connection === null || endpoint === null) return;
+    if (!reuse || connection.closed) {
+      connection.destroy();
+      return;
+    }
+    connection.usePrivate(false);
+    if (this.paused) {
+      this.paused = false;
+      connection.resume();
+    }
+    endpoint.give(connection, performance.now());
+  }
+
+  onUpstreamEnd(): void {
+    if (this.phase === 'tunnel') {
+      this.x.down.endTunnel();
+      return;
+    }
+    if (this.phase === 'body' && this.head.bodyKind === 'until-close') {
+      this.endOfResponse(false, null);
+      return;
+    }
+    this.broken('', false);
+  }
+
+  onUpstreamClosed(code: string, timedOut: boolean): void {
+    if (this.phase === 'body' && this.head.bodyKind === 'until-close' && code === '') {
+      this.endOfResponse(false, null);
+      return;
+    }
+    this.broken(code, timedOut);
+  }
+
+  private broken(code: string, timedOut: boolean): void {
+    const { x } = this;
+    if (this.phase === 'idle') return;
+    if (this.phase === 'tunnel') {
+      this.release(false);
+      x.down.abort();
+      return;
+    }
+    if (code !== '') x.upstreamTransportFailureReason = code;
+    if (this.phase === 'connecting') {
+      this.endpoint?.onConnectFailure(performance.now());
+      this.failedEndpoint = this.endpoint;
+      this.fail(timedOut ? failures.connectTimeout : failures.connectFailure);
+    } else if (this.phase === 'body') this.fail(failures.upstreamTruncated);
+    else this.fail(failures.upstreamReset);
+  }
+
+  /** The try failed: another one where no request is sent twice, else the exchange fails. */
+  fail(failure: Failure, details?: string): void {
+    const { x } = this;
+    if (this.phase === 'idle') return;
+    const wasReused = this.reused;
+    this.x.worker.staging.length = 0;
+    this.release(false);
+    if (!x.responseStarted && this.tries < maxAttempts && this.mayRepeat(failure, wasReused)) {
+      this.freshOnly = failure.retry === 'safe';
+      this.next();
+      return;
+    }
+    onAttemptFailed(x, failure, details);
+  }
+
+  private mayRepeat(failure: Failure, wasReused: boolean): boolean {
+    if (failure.retry === 'no') return false;
+    if (failure.retry === 'if-unsent') return !this.headSent && (this.cluster?.endpoints.length ?? 0) > 1;
+    // A kept connection that its server had just closed: nothing came back, and the method may be repeated.
+    return wasReused && !this.gotBytes && !this.bodySent && this.x.head.bodyKind === 'none' && safeMethods.has(this.x.method);
+  }
+
+  /** The client is gone or was answered otherwise. */
+  cancel(): void {
+    if (this.phase === 'idle') return;
+    this.release(false);
+  }
+
+  /** Client bytes of a tunnel. */
+  tunnel(chunk: Buffer): boolean {
+    const { connection } = this;
+    if (connection === null) return true;
+    this.x.bytesReceived += chunk.length;
+    return connection.socket.write(chunk);
+  }
+
+  endTunnel(): void {
+    this.connection?.socket.end();
+  }
+
+  /** For log lines and tests. */
+  get upstreamName(): string {
+    return this.endpoint === null ? '' : endpointKey(this.endpoint.address, this.endpoint.port);
+  }
+}

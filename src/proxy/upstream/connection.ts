@@ -1,0 +1,185 @@
+import { connect, type Socket } from 'node:net';
+import { Deadline, type Wheel } from '../../base/wheel.ts';
+import type { EndpointState } from './endpoint.ts';
+import type { ReadBuffers } from './buffers.ts';
+
+/** Who uses a connection at the moment. Every call may end the exchange. */
+export interface UpstreamUser {
+  onConnected(): void;
+  /** Bytes arrived. They are valid during the call only, unless the connection is in private mode. */
+  onUpstreamBytes(buffer: Buffer, start: number, end: number): void;
+  /** The upstream takes more request bytes again. */
+  onUpstreamDrain(): void;
+  /** The upstream closed its side in good order. */
+  onUpstreamEnd(): void;
+  /** The connection is gone. `code` is the system's error code or empty. */
+  onUpstreamClosed(code: string, timedOut: boolean): void;
+}
+
+/** What connections of one worker share. */
+export interface UpstreamContext {
+  readonly reads: ReadBuffers;
+  readonly wheel: Wheel;
+  readonly onFault: (error: unknown) => void;
+  readonly onConnect: (endpoint: EndpointState) => void;
+  readonly onClose: (endpoint: EndpointState, failedToConnect: boolean) => void;
+}
+
+/** One socket to one endpoint: connecting, in use by one exchange, idle in its endpoint's pool, or closed. */
+export class UpstreamConnection {
+  readonly socket: Socket;
+  readonly endpoint: EndpointState;
+  user: UpstreamUser | null = null;
+  connected = false;
+  closed = false;
+  /** Exchanges begun on it. */
+  requests = 0;
+  /** Set while idle: monotonic ms since when. */
+  idleSince = 0;
+  /** The user wants slices it may keep for the write they go into. */
+  private wantsPrivate = false;
+  private privateBuffer: Buffer | null = null;
+  /** The user gave the current private buffer away with a write that is still pending. */
+  private lent = false;
+  private readonly context: UpstreamContext;
+  private readonly deadline: Deadline;
+  private timedOut = false;
+  private errorCode = '';
+
+  constructor(endpoint: EndpointState, context: UpstreamContext, connectTimeoutMs: number, now: number) {
+    this.endpoint = endpoint;
+    this.context = context;
+    this.deadline = new Deadline(() => this.onDeadline());
+    this.socket = connect({
+      host: endpoint.address,
+      port: endpoint.port,
+      noDelay: true,
+      allowHalfOpen: true,
+      autoSelectFamily: false,
+      onread: { buffer: () => this.nextBuffer(), callback: (bytes, buffer) => this.onRead(bytes, buffer) },
+    });
+    if (connectTimeoutMs > 0) context.wheel.arm(this.deadline, now + connectTimeoutMs);
+    this.socket.on('connect', () => this.guard(() => this.onConnect()));
+    this.socket.on('drain', () => this.guard(() => this.user?.onUpstreamDrain()));
+    this.socket.on('end', () => this.guard(() => this.onEnd()));
+    this.socket.on('error', (error) => this.onError(error));
+    this.socket.on('close', () => this.guard(() => this.onClosed()));
+  }
+
+  /** From now on bytes arrive in buffers of this connection's own: slices may be written without a copy. */
+  usePrivate(on: boolean): void {
+    this.wantsPrivate = on;
+  }
+
+  get isPrivate(): boolean {
+    return this.privateBuffer !== null;
+  }
+
+  /** The slice of the last read is still referred to by a pending write. */
+  lend(): void {
+    this.lent = true;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  /** Closes at once; the user hears nothing more. */
+  destroy(): void {
+    this.user = null;
+    this.socket.destroy();
+  }
+
+  /** Watches for the idle time-out while the connection waits in the pool. */
+  park(now: number, idleMs: number): void {
+    this.idleSince = now;
+    this.context.wheel.arm(this.deadline, now + idleMs);
+  }
+
+  unpark(): void {
+    this.context.wheel.arm(this.deadline, Infinity);
+  }
+
+  private onConnect(): void {
+    this.connected = true;
+    this.context.wheel.arm(this.deadline, Infinity);
+    this.context.onConnect(this.endpoint);
+    this.user?.onConnected();
+  }
+
+  private onRead(bytes: number, buffer: Uint8Array): boolean {
+    const user = this.user;
+    if (user === null) {
+      // Bytes on an idle connection belong to no request: a desynchronised peer. Never reuse it.
+      this.socket.destroy();
+      return false;
+    }
+    if (!Buffer.isBuffer(buffer)) return true;
+    try {
+      user.onUpstreamBytes(buffer, 0, bytes);
+    } catch (error) {
+      this.context.onFault(error);
+      this.socket.destroy();
+    }
+    return !this.socket.isPaused();
+  }
+
+  /** Called by node:net after each read: the buffer of the next one. */
+  private nextBuffer(): Buffer {
+    if (this.lent) {
+      this.privateBuffer = null;
+      this.lent = false;
+    }
+    if (this.wantsPrivate) {
+      this.privateBuffer ??= this.context.reads.takePrivate();
+      return this.privateBuffer;
+    }
+    if (this.privateBuffer !== null) {
+      this.context.reads.givePrivate(this.privateBuffer);
+      this.privateBuffer = null;
+    }
+    return this.context.reads.shared;
+  }
+
+  private onEnd(): void {
+    const user = this.user;
+    if (user === null) {
+      this.endpoint.learnIdle(performance.now() - this.idleSince);
+      this.socket.destroy();
+    } else user.onUpstreamEnd();
+  }
+
+  private onError(error: Error): void {
+    this.errorCode = 'code' in error && typeof error.code === 'string' ? error.code : 'ERROR';
+  }
+
+  private onDeadline(): void {
+    if (!this.connected) this.timedOut = true;
+    this.socket.destroy();
+  }
+
+  private onClosed(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.context.wheel.remove(this.deadline);
+    this.endpoint.forget(this);
+    this.context.onClose(this.endpoint, !this.connected);
+    const user = this.user;
+    this.user = null;
+    user?.onUpstreamClosed(this.errorCode, this.timedOut);
+  }
+
+  /** A bug in one exchange ends that exchange, not the worker. */
+  private guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.context.onFault(error);
+      this.socket.destroy();
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { FromWorker } from '../model/events.ts';
+import type { WorkerData } from '../model/worker.ts';
+import { LogBatcher, logFormat } from '../telemetry/access-log.ts';
+import { type ClusterMetrics, ExchangeMetrics, type ListenerMetrics } from '../telemetry/exchange-metrics.ts';
+import { type Counter, WorkerMetrics } from '../telemetry/metrics.ts';
+import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
+import type { Telemetry } from './runtime.ts';
+import type { EndpointState } from './upstream/endpoint.ts';
+
+const noNeeds: LogNeeds = { requestHeaders: [], responseHeaders: [], responseTrailers: [] };
+
+/** Counts and logs of one worker: shared memory for numbers, batches of lines for the log. */
+export class WorkerTelemetry implements Telemetry {
+  readonly needs: LogNeeds;
+  private readonly exchanges: ExchangeMetrics;
+  private readonly faults: Counter;
+  private readonly log: LogBatcher | null;
+  private readonly listeners = new Map<string, ListenerMetrics>();
+  private readonly clusters = new Map<string, ClusterMetrics>();
+
+  constructor(data: WorkerData, send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void) {
+    const metrics = new WorkerMetrics(data.metrics, (first, descriptors) => send({ type: 'series', first, descriptors }));
+    this.exchanges = new ExchangeMetrics(metrics);
+    this.faults = metrics.counter('weir_worker_faults_total', {});
+    const format = data.options.accessLog === null ? null : logFormat(data.options.accessLog);
+    this.needs = format !== null && format.ok ? format.value.needs : noNeeds;
+    this.log = format !== null && format.ok ? new LogBatcher(format.value, (lines) => send({ type: 'log', lines }, [lines.buffer])) : null;
+  }
+
+  record(record: ExchangeRecord): void {
+    this.exchanges.record(record);
+    this.log?.add(record);
+  }
+
+  flush(): void {
+    this.log?.flush();
+  }
+
+  fault(): void {
+    this.faults.add(1);
+  }
+
+  connectionOpened(listener: string): void {
+    const { cxTotal, cxActive, httpCxTotal, httpCxActive } = this.listener(listener);
+    cxTotal.add(1);
+    cxActive.add(1);
+    httpCxTotal.add(1);
+    httpCxActive.add(1);
+  }
+
+  connectionClosed(listener: string): void {
+    const { cxActive, httpCxActive } = this.listener(listener);
+    cxActive.add(-1);
+    httpCxActive.add(-1);
+  }
+
+  connectionRefused(listener: string): void {
+    this.listener(listener).cxOverflow.add(1);
+  }
+
+  upstreamOpened(endpoint: EndpointState): void {
+    const { cxTotal, cxActive } = this.cluster(endpoint.clusterName);
+    cxTotal.add(1);
+    cxActive.add(1);
+  }
+
+  upstreamClosed(endpoint: EndpointState, failedToConnect: boolean): void {
+    const metrics = this.cluster(endpoint.clusterName);
+    if (failedToConnect) metrics.connectFail.add(1);
+    else metrics.cxActive.add(-1);
+  }
+
+  private listener(name: string): ListenerMetrics {
+    const known = this.listeners.get(name);
+    if (known !== undefined) return known;
+    const made = this.exchanges.listener(name);
+    this.listeners.set(name, made);
+    return made;
+  }
+
+  private cluster(name: string): ClusterMetrics {
+    const known = this.clusters.get(name);
+    if (known !== undefined) return known;
+    const made = this.exchanges.cluster(name);
+    this.clusters.set(name, made);
+    return made;
+  }
+}
