@@ -28,5 +28,5 @@ if (isTask(task) && parentPort !== null) {
     const subject = i % task.subjects;
     if (group.take(`ip ${subject}`, task.nowMs).allowed) admitted[subject] = (admitted[subject] ?? 0) + 1;
   }
-  parentPort.postMessage(admitted);
+  parentPort.postMessage(admitted, []);
 }
