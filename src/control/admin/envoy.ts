@@ -1,0 +1,61 @@
+import type { ClusterDescription } from '../../model/events.ts';
+import type { ServingState } from '../state.ts';
+
+/** `/clusters` as Envoy writes it: `name::address::field::value`. */
+export function clustersText(clusters: readonly ClusterDescription[]): string {
+  const lines: string[] = [];
+  for (const { name, endpoints } of clusters) {
+    for (const { address, port, weight, active, idle, connectFailures, requests } of endpoints) {
+      const at = `${name}::${socket(address, port)}`;
+      lines.push(
+        `${at}::cx_active::${active + idle}`,
+        `${at}::cx_connect_fail::${connectFailures}`,
+        `${at}::rq_active::${active}`,
+        `${at}::rq_total::${requests}`,
+      );
+      lines.push(`${at}::health_flags::healthy`, `${at}::weight::${weight}`);
+    }
+    if (endpoints.length === 0) lines.push(`${name}::no endpoints`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Envoy's `admin.v3.Clusters`, the fields that have a meaning here. */
+export function clustersJson(clusters: readonly ClusterDescription[]): string {
+  return JSON.stringify({
+    cluster_statuses: clusters.map(({ name, endpoints }) => ({
+      name,
+      added_via_api: true,
+      host_statuses: endpoints.map(({ address, port, weight, active, idle, connectFailures, requests }) => ({
+        address: { socket_address: { address, port_value: port } },
+        stats: [
+          { name: 'cx_connect_fail', value: String(connectFailures), type: 'COUNTER' },
+          { name: 'rq_total', value: String(requests), type: 'COUNTER' },
+          { name: 'cx_active', value: String(active + idle), type: 'GAUGE' },
+          { name: 'rq_active', value: String(active), type: 'GAUGE' },
+        ],
+        health_status: { eds_health_status: 'HEALTHY' },
+        weight,
+      })),
+    })),
+  });
+}
+
+/** `name::address:port`, bound listeners only. */
+export function listenersText({ bindings }: ServingState): string {
+  return bindings.map(({ listener, address, port }) => `${listener}::${socket(address, port)}\n`).join('');
+}
+
+/** Envoy's `admin.v3.Listeners`. */
+export function listenersJson({ bindings }: ServingState): string {
+  return JSON.stringify({
+    listener_statuses: bindings.map(({ listener, address, port }) => ({
+      name: listener,
+      local_address: { socket_address: { address, port_value: port } },
+    })),
+  });
+}
+
+export function socket(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
