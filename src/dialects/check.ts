@@ -1,8 +1,8 @@
 /** Schema issues become diagnostics here, for every dialect: code, place, and what to write instead. */
-import { z } from "zod";
-import type { Diagnostic, ResourceRef } from "../model/diagnostic.ts";
-import { diagnose, type MessageCode } from "../analysis/messages.ts";
-import type { LocatedDocument, Path } from "./dialect.ts";
+import { z } from 'zod';
+import type { Diagnostic, ResourceRef } from '../model/diagnostic.ts';
+import { diagnose, type MessageCode } from '../analysis/messages.ts';
+import type { LocatedDocument, Path } from './dialect.ts';
 
 export interface Checked<Value> {
   /** Null when the value does not fit the schema; warnings do not make it null. */
@@ -57,78 +57,60 @@ type Issue = z.core.$ZodIssue;
 
 /** Zod does not put the known keys into the issue; the message carries them to `report`, separated by spaces. */
 function nameKnownKeys(raw: z.core.$ZodRawIssue): string | undefined {
-  if (raw.code !== "unrecognized_keys") return undefined;
+  if (raw.code !== 'unrecognized_keys') return undefined;
   const schema = raw.inst;
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape).join(" ") : "";
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape).join(' ') : '';
 }
 
 function report(found: Issue, base: Path, to: Report): void {
-  const path = [
-    ...base,
-    ...found.path.map((step) => (typeof step === "symbol" ? String(step) : step)),
-  ];
+  const path = [...base, ...found.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
   const add = (code: MessageCode, at: Path, message: string, hint?: string, key = false): void => {
     const place = { file: to.document.file, ...to.document.locate(at, key) };
-    to.diagnostics.push(
-      diagnose(code, place, to.resource, message, hint === undefined ? {} : { hint }),
-    );
+    to.diagnostics.push(diagnose(code, place, to.resource, message, hint === undefined ? {} : { hint }));
   };
   const field = fieldName(path);
   switch (found.code) {
-    case "unrecognized_keys":
+    case 'unrecognized_keys':
       for (const key of found.keys)
         add(
-          "WR0104",
+          'WR0104',
           [...path, key],
-          `unknown field '${key}'${path.length === 0 ? "" : ` in ${field}`}`,
-          suggestion(key, found.message.split(" ")),
+          `unknown field '${key}'${path.length === 0 ? '' : ` in ${field}`}`,
+          suggestion(key, found.message.split(' ')),
           true,
         );
       return;
-    case "invalid_type":
+    case 'invalid_type':
       if (found.input === undefined)
-        add(
-          "WR0106",
-          path,
-          `${field} is required`,
-          `write a value of type ${found.expected} for '${String(path.at(-1) ?? "")}'`,
-        );
+        add('WR0106', path, `${field} is required`, `write a value of type ${found.expected} for '${String(path.at(-1) ?? '')}'`);
       else
         add(
-          "WR0105",
+          'WR0105',
           path,
           `${field} must be of type ${found.expected}, not ${typeName(found.input)}`,
           retypeHint(found.expected, found.input),
         );
       return;
-    case "invalid_value": {
-      if (found.input === undefined)
-        return add("WR0106", path, `${field} is required`, allowed(found.values));
-      const near =
-        typeof found.input === "string" ? nearest(found.input, found.values.map(String)) : null;
+    case 'invalid_value': {
+      if (found.input === undefined) return add('WR0106', path, `${field} is required`, allowed(found.values));
+      const near = typeof found.input === 'string' ? nearest(found.input, found.values.map(String)) : null;
       return add(
-        "WR0105",
+        'WR0105',
         path,
         `${field} cannot be ${show(found.input)}`,
         near === null ? allowed(found.values) : `did you mean '${near}'? ${allowed(found.values)}`,
       );
     }
-    case "invalid_union":
+    case 'invalid_union':
       return reportUnion(found, path, field, to, add);
-    case "invalid_key":
+    case 'invalid_key':
       for (const inner of found.issues)
-        add(
-          "WR0105",
-          path,
-          `${field}: ${inner.message}`,
-          inner.code === "custom" ? hintOf(inner.params) : undefined,
-          true,
-        );
+        add('WR0105', path, `${field}: ${inner.message}`, inner.code === 'custom' ? hintOf(inner.params) : undefined, true);
       return;
-    case "invalid_element":
+    case 'invalid_element':
       for (const inner of found.issues) report(inner, path, to);
       return;
-    case "custom": {
+    case 'custom': {
       const params = found.params ?? {};
       return add(
         codeOf(params),
@@ -139,7 +121,7 @@ function report(found: Issue, base: Path, to: Report): void {
       );
     }
     default:
-      return add("WR0105", path, `${field}: ${lowerFirst(found.message)}`);
+      return add('WR0105', path, `${field}: ${lowerFirst(found.message)}`);
   }
 }
 
@@ -151,15 +133,10 @@ function reportUnion(
   to: Report,
   add: (code: MessageCode, at: Path, message: string, hint?: string) => void,
 ): void {
-  if (found.input === undefined) return add("WR0106", path, `${field} is required`);
+  if (found.input === undefined) return add('WR0106', path, `${field} is required`);
   const depth = (issues: readonly Issue[]): number =>
-    Math.max(
-      ...issues.map((one) => one.path.length + (one.code === "unrecognized_keys" ? 1 : 0)),
-      0,
-    );
-  const ranked = found.errors
-    .filter((issues) => issues.length > 0)
-    .toSorted((a, b) => depth(b) - depth(a) || a.length - b.length);
+    Math.max(...issues.map((one) => one.path.length + (one.code === 'unrecognized_keys' ? 1 : 0)), 0);
+  const ranked = found.errors.filter((issues) => issues.length > 0).toSorted((a, b) => depth(b) - depth(a) || a.length - b.length);
   const best = ranked[0];
   if (best && depth(best) > 0) {
     for (const inner of best) report(inner, path, to);
@@ -169,86 +146,69 @@ function reportUnion(
   for (const issues of ranked)
     for (const one of issues)
       expected.add(
-        one.code === "invalid_type"
+        one.code === 'invalid_type'
           ? one.expected
-          : one.code === "invalid_value"
-            ? one.values.map(show).join(" or ")
+          : one.code === 'invalid_value'
+            ? one.values.map(show).join(' or ')
             : lowerFirst(one.message),
       );
   add(
-    "WR0105",
+    'WR0105',
     path,
     `${field} cannot be ${show(found.input)}`,
-    expected.size === 0 ? undefined : `expected ${[...expected].join(", or ")}`,
+    expected.size === 0 ? undefined : `expected ${[...expected].join(', or ')}`,
   );
 }
 
 function codeOf(params: Record<string, unknown>): MessageCode {
-  return params.diagnostic === "WR0104" ||
-    params.diagnostic === "WR0106" ||
-    params.diagnostic === "WR0109" ||
-    params.diagnostic === "WR0111"
+  return params.diagnostic === 'WR0104' ||
+    params.diagnostic === 'WR0106' ||
+    params.diagnostic === 'WR0109' ||
+    params.diagnostic === 'WR0111'
     ? params.diagnostic
-    : "WR0105";
+    : 'WR0105';
 }
 
 function hintOf(params: Record<string, unknown> | undefined): string | undefined {
-  return typeof params?.hint === "string" ? params.hint : undefined;
+  return typeof params?.hint === 'string' ? params.hint : undefined;
 }
 
 function suggestion(key: string, known: readonly string[]): string | undefined {
   const near = nearest(key, known);
   if (near !== null) return `did you mean '${near}'?`;
-  const names = known.filter((name) => name !== "");
-  return names.length === 0 || names.length > 20 ? undefined : `known fields: ${names.join(", ")}`;
+  const names = known.filter((name) => name !== '');
+  return names.length === 0 || names.length > 20 ? undefined : `known fields: ${names.join(', ')}`;
 }
 
 function allowed(values: readonly unknown[]): string {
-  return values.length === 1
-    ? `the only value is ${show(values[0])}`
-    : `one of ${values.map(show).join(", ")}`;
+  return values.length === 1 ? `the only value is ${show(values[0])}` : `one of ${values.map(show).join(', ')}`;
 }
 
 function retypeHint(expected: string, input: unknown): string | undefined {
-  if (expected === "string" && (typeof input === "number" || typeof input === "boolean"))
-    return `put it in quotes: "${String(input)}"`;
-  if (
-    (expected === "number" || expected === "int") &&
-    typeof input === "string" &&
-    /^\d+$/.test(input)
-  )
+  if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean')) return `put it in quotes: "${String(input)}"`;
+  if ((expected === 'number' || expected === 'int') && typeof input === 'string' && /^\d+$/.test(input))
     return `write it without quotes: ${input}`;
-  if (expected === "boolean" && typeof input === "string" && /^(true|false)$/i.test(input))
+  if (expected === 'boolean' && typeof input === 'string' && /^(true|false)$/i.test(input))
     return `write it without quotes: ${input.toLowerCase()}`;
-  if (expected === "array" && input !== null)
-    return 'write a list: one line for each element, starting with "- "';
+  if (expected === 'array' && input !== null) return 'write a list: one line for each element, starting with "- "';
   return undefined;
 }
 
 /** `spec.http[0].match[1].uri` for messages. */
 export function fieldName(path: Path): string {
-  let text = "";
+  let text = '';
   for (const step of path)
-    text +=
-      typeof step === "number"
-        ? `[${step}]`
-        : /^[\w$-]+$/.test(step)
-          ? `${text === "" ? "" : "."}${step}`
-          : `["${step}"]`;
-  return text === "" ? "the document" : text;
+    text += typeof step === 'number' ? `[${step}]` : /^[\w$-]+$/.test(step) ? `${text === '' ? '' : '.'}${step}` : `["${step}"]`;
+  return text === '' ? 'the document' : text;
 }
 
 function typeName(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+  return value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
 }
 
 function show(value: unknown): string {
-  if (typeof value === "string") return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
-  return typeof value === "object" && value !== null
-    ? Array.isArray(value)
-      ? "a list"
-      : "an object"
-    : String(value);
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  return typeof value === 'object' && value !== null ? (Array.isArray(value) ? 'a list' : 'an object') : String(value);
 }
 
 function lowerFirst(text: string): string {
@@ -261,9 +221,8 @@ export function nearest(name: string, known: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Math.min(3, Math.max(1, Math.floor(name.length / 3))) + 1;
   for (const candidate of known) {
-    if (candidate === "" || Math.abs(candidate.length - name.length) >= bestDistance) continue;
-    const distance =
-      candidate.toLowerCase() === folded ? 0 : editDistance(folded, candidate.toLowerCase());
+    if (candidate === '' || Math.abs(candidate.length - name.length) >= bestDistance) continue;
+    const distance = candidate.toLowerCase() === folded ? 0 : editDistance(folded, candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
@@ -278,8 +237,7 @@ function editDistance(from: string, to: string): number {
     for (let j = 1; j <= to.length; j++) {
       const substitution = previous[j - 1] + (from[i - 1] === to[j - 1] ? 0 : 1);
       let cost = Math.min(previous[j] + 1, row[j - 1] + 1, substitution);
-      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1])
-        cost = Math.min(cost, before[j - 2] + 1);
+      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) cost = Math.min(cost, before[j - 2] + 1);
       row.push(cost);
     }
     [before, previous] = [previous, row];
@@ -289,7 +247,7 @@ function editDistance(from: string, to: string): number {
 
 /** A plain object: the shape of every document worth reading. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A copy without fields that are null: in Kubernetes and protobuf JSON a null field is an absent one. */

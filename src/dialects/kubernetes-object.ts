@@ -1,10 +1,10 @@
 /** What every Kubernetes object shares: its head, and how a text becomes resources. */
-import { z } from "zod";
-import type { ResourceRef } from "../model/diagnostic.ts";
-import type { DialectName } from "../model/origin.ts";
-import { lazily, isRecord } from "./check.ts";
-import type { LocatedDocument, Path, Resource } from "./dialect.ts";
-import type { Diagnostic } from "../model/diagnostic.ts";
+import { z } from 'zod';
+import type { ResourceRef } from '../model/diagnostic.ts';
+import type { DialectName } from '../model/origin.ts';
+import { lazily, isRecord } from './check.ts';
+import type { LocatedDocument, Path, Resource } from './dialect.ts';
+import type { Diagnostic } from '../model/diagnostic.ts';
 
 const stringMap = (): z.ZodRecord<z.ZodString, z.ZodString> => z.record(z.string(), z.string());
 
@@ -52,28 +52,23 @@ export interface KubernetesIdentity {
 }
 
 export function identify(value: unknown): KubernetesIdentity | null {
-  if (!isRecord(value) || typeof value.apiVersion !== "string" || typeof value.kind !== "string")
-    return null;
-  const slash = value.apiVersion.indexOf("/");
+  if (!isRecord(value) || typeof value.apiVersion !== 'string' || typeof value.kind !== 'string') return null;
+  const slash = value.apiVersion.indexOf('/');
   const head = isRecord(value.metadata) ? value.metadata : {};
   return {
-    group: slash < 0 ? "" : value.apiVersion.slice(0, slash),
+    group: slash < 0 ? '' : value.apiVersion.slice(0, slash),
     version: value.apiVersion.slice(slash + 1),
     kind: value.kind,
-    namespace:
-      typeof head.namespace === "string" && head.namespace !== "" ? head.namespace : "default",
-    name: typeof head.name === "string" ? head.name : "",
+    namespace: typeof head.namespace === 'string' && head.namespace !== '' ? head.namespace : 'default',
+    name: typeof head.name === 'string' ? head.name : '',
   };
 }
 
 /** Objects of a document with their paths: the document itself, or the items of a `kind: List`. */
-export function objectsOf(
-  document: LocatedDocument,
-): readonly { readonly path: Path; readonly value: unknown }[] {
+export function objectsOf(document: LocatedDocument): readonly { readonly path: Path; readonly value: unknown }[] {
   const { value } = document;
-  if (!isRecord(value) || value.kind !== "List" || !Array.isArray(value.items))
-    return [{ path: [], value }];
-  return value.items.map((item: unknown, index) => ({ path: ["items", index], value: item }));
+  if (!isRecord(value) || value.kind !== 'List' || !Array.isArray(value.items)) return [{ path: [], value }];
+  return value.items.map((item: unknown, index) => ({ path: ['items', index], value: item }));
 }
 
 export interface ObjectParts {
@@ -108,13 +103,13 @@ export function objectResource(parts: ObjectParts): Resource {
     kind: ref.kind,
     namespace: ref.namespace,
     name: ref.name,
-    key: `${dialect}/${ref.kind}/${ref.namespace ?? ""}/${ref.name}`,
+    key: `${dialect}/${ref.kind}/${ref.namespace ?? ''}/${ref.name}`,
     origin: { dialect, ...ref, file: document.file, line: place.line, column: place.column },
     value: parts.value,
     document,
     path,
     diagnostics: parts.diagnostics,
-    broken: parts.diagnostics.some((one) => one.severity === "error"),
+    broken: parts.diagnostics.some((one) => one.severity === 'error'),
     restricts: parts.restricts,
   };
 }

@@ -23,6 +23,8 @@ export interface ServiceDefinition {
   readonly endpoints: (port: number) => readonly Endpoint[];
   /** Other dialects' routes may also use `port`s that are not declared (Kong upstreams). */
   readonly anyPort: boolean;
+  /** Namespaces that may see it (Istio exportTo); absent: all. */
+  readonly exportTo?: readonly string[];
   readonly origin: Origin;
 }
 
