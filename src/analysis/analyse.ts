@@ -8,7 +8,7 @@ import { shadowedRoutes } from './shadow.ts';
 /** Findings of one code that are listed one by one. */
 export const maxFindings = 200;
 
-/** Checks that need the whole picture. Linear in the size of the snapshot. `files`: how many were read. */
+/** Checks that need the whole picture. Linear in the size of the snapshot. `files`: how many there are, readable or not. */
 export function analyse(snapshot: Snapshot, files: number): readonly Diagnostic[] {
   return [
     ...limited(withoutListener(snapshot, files)),
@@ -42,8 +42,10 @@ function withoutListener(snapshot: Snapshot, files: number): readonly Diagnostic
       }),
     ];
   }
+  // Files that cannot be read have their own diagnostic, which says what to do.
+  if (first === undefined) return [];
   return [
-    diagnose('WR0605', first ?? { file: '', line: 0, column: 0 }, null, 'nothing opens a port, so no request can arrive', {
+    diagnose('WR0605', first, null, 'nothing opens a port, so no request can arrive', {
       hint: 'Add an Istio Gateway with servers, a Gateway API Gateway with listeners, or a weir.dev/v1 Listener with a port.',
     }),
   ];

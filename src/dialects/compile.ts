@@ -80,7 +80,7 @@ export async function compileSources(
     snapshot = finished.snapshot;
     append(diagnostics, finished.diagnostics);
   }
-  append(diagnostics, analyse(snapshot, sources.length));
+  append(diagnostics, analyse(snapshot, sources.length + unreadable.length));
   snapshot = { ...snapshot, status: markQuarantined(snapshot.status, kept.resources, diagnostics) };
   return { snapshot, diagnostics: inOrder(diagnostics), resources: kept.resources, memory: kept.memory };
 }

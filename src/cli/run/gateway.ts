@@ -236,7 +236,6 @@ export class Gateway {
       const id = this.#metricIds.get(index);
       if (id !== undefined) this.metrics.series(id, message.first, message.descriptors);
     } else if (message.type === 'fault') {
-      this.metrics.local.counter('weir_worker_faults_total').add(1);
       this.#log.error(`a bug ended one exchange: ${message.message}`, { worker: index, stack: message.stack });
     }
   }
