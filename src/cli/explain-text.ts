@@ -1,0 +1,106 @@
+import { styleText } from 'node:util';
+import type { Origin } from '../model/origin.ts';
+import type { Candidate, ExplainedDestination, ExplainResult, HeaderChanges } from '../proxy/explain/types.ts';
+
+type Style = Parameters<typeof styleText>[0];
+type Paint = (style: Style, text: string) => string;
+
+const verbs = {
+  forward: 'FORWARDED',
+  redirect: 'REDIRECTED',
+  'direct-response': 'ANSWERED',
+  denied: 'DENIED',
+  'not-found': 'NOT FOUND',
+  error: 'ERROR',
+} as const satisfies Readonly<Record<ExplainResult['outcome'], string>>;
+
+const styles = {
+  forward: 'green',
+  redirect: 'cyan',
+  'direct-response': 'cyan',
+  denied: 'red',
+  'not-found': 'yellow',
+  error: 'red',
+} as const satisfies Readonly<Record<ExplainResult['outcome'], Style>>;
+
+/** For people: the decision, where it comes from, what happens to the request, and why the other routes lost. */
+export function explainText(result: ExplainResult, color: boolean): string {
+  const paint: Paint = (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
+  const lines: string[] = [];
+  const status = result.status === null ? '' : ` ${result.status}`;
+  const flags = result.flags.length === 0 ? '' : ` [${result.flags.join(',')}]`;
+  lines.push(`${paint(['bold', styles[result.outcome]], `${verbs[result.outcome]}${status}${flags}`)}  ${result.reason}`);
+  const row = (title: string, text: string): void => void lines.push(`  ${paint('dim', title.padEnd(12))} ${text}`);
+  if (result.route !== null) {
+    const { name, rule, match, origin } = result.route;
+    row('route', `${paint('bold', name)} (${resource(origin)}, rule ${rule}, match ${match})  ${place(origin, paint)}`);
+  }
+  if (result.listener !== null) row('listener', `${result.listener.address}  ${place(result.listener.origin, paint)}`);
+  if (result.virtualHost !== null) row('virtual host', result.virtualHost);
+  row('request', `${result.request.method} ${result.request.authority}${result.request.path}`);
+  for (const change of changeLines(result.request.headers)) row('', change);
+  for (const filter of result.filters) {
+    const verdict = paint(filter.verdict === 'deny' ? 'red' : filter.verdict === 'respond' ? 'cyan' : 'green', filter.verdict);
+    row('filter', `${filter.name}: ${verdict}, ${filter.reason}  ${place(filter.origin, paint)}`);
+  }
+  for (const one of result.destinations) row('destination', destinationText(one, paint));
+  if (result.response.location !== null) row('location', result.response.location);
+  const response = changeLines(result.response.headers);
+  for (const [i, change] of response.entries()) row(i === 0 ? 'response' : '', change);
+  for (const condition of result.conditions) row('depends', condition);
+  for (const field of result.pending) {
+    row(
+      paint('yellow', 'not running'),
+      `${field.field}${field.restricts ? ' (restricts access: its scope answers 503)' : ''}  ${place(field.origin, paint)}`,
+    );
+  }
+  const losers = result.candidates.filter((candidate) => !candidate.matched);
+  if (losers.length > 0) {
+    lines.push('', paint('bold', 'Why not the others'));
+    for (const one of losers) lines.push(candidateText(one, paint));
+    if (result.candidatesOmitted > 0) lines.push(`  … and ${result.candidatesOmitted} more`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function candidateText(candidate: Candidate, paint: Paint): string {
+  const name = candidate.route === null ? `virtual host ${candidate.virtualHost}` : candidate.route;
+  return `  ${name}: ${candidate.because}  ${place(candidate.origin, paint)}`;
+}
+
+function destinationText(one: ExplainedDestination, paint: Paint): string {
+  const subset = one.subset === null ? '' : ` subset ${one.subset}`;
+  const addresses = one.endpoints.slice(0, 8).map(({ address, healthy }) => (healthy ? address : paint('red', `${address} (unhealthy)`)));
+  const more = one.endpoints.length > 8 ? `, … ${one.endpoints.length} in all` : '';
+  const where =
+    one.status === undefined
+      ? addresses.length === 0
+        ? ''
+        : ` → ${addresses.join(', ')}${more}`
+      : ` → ${one.status}: ${one.reason ?? ''}`;
+  const own = [
+    one.path === undefined ? '' : `path ${one.path}`,
+    one.authority === undefined ? '' : `authority ${one.authority}`,
+    ...(one.headers === undefined ? [] : changeLines(one.headers)),
+  ];
+  const different = own.filter((text) => text !== '');
+  return `${one.host}${one.port === null ? '' : `:${one.port}`}${subset}, weight ${one.weight}${where}${different.length === 0 ? '' : ` (${different.join('; ')})`}`;
+}
+
+function changeLines(changes: HeaderChanges): string[] {
+  return [
+    ...Object.entries(changes.set).map(([name, value]) => `set ${name}: ${value}`),
+    ...Object.entries(changes.add).flatMap(([name, value]) =>
+      (typeof value === 'string' ? [value] : value).map((line) => `add ${name}: ${line}`),
+    ),
+    ...changes.remove.map((name) => `remove ${name}`),
+  ];
+}
+
+function resource(origin: Origin): string {
+  return `${origin.kind} ${origin.namespace === null ? '' : `${origin.namespace}/`}${origin.name}`;
+}
+
+function place(origin: Origin, paint: Paint): string {
+  return paint('dim', `${origin.file}:${origin.line}`);
+}

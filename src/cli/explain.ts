@@ -1,0 +1,147 @@
+import { statSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { callerOf } from '../dialects/caller.ts';
+import { compileFiles } from '../dialects/compile.ts';
+import { explainerOf, type ExplainResult } from '../proxy/explain.ts';
+import { explainText } from './explain-text.ts';
+import { diagnosticText, exitCode, fileOption, parseLabels, print, wantsColor } from './shared.ts';
+
+interface Options {
+  readonly file?: readonly string[];
+  readonly header: readonly string[];
+  readonly format: 'text' | 'json';
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly bind: string;
+  readonly from?: string;
+  readonly address?: string;
+  readonly body?: string;
+  readonly server?: string;
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+/** `weir explain -f PATH … [METHOD] URL`. */
+export function register(program: Command): void {
+  program
+    .command('explain')
+    .description('say what would happen to a request, and why, without sending anything')
+    .argument('<request...>', '[METHOD] URL; the port of the URL picks the listener')
+    .addOption(fileOption().makeOptionMandatory(false))
+    .option('-H, --header <line>', "header line 'name: value'; repeats", collect, [])
+    .option('--from <spiffe-id>', 'east-west caller, spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT')
+    .option('--address <host:port>', 'listener, when it is not the port of the URL')
+    .option('--body <file>', 'body of the request')
+    .option('--server <host:port>', 'ask a running admin API instead of -f (token from WEIR_TOKEN)')
+    .addOption(new Option('--format <format>', 'how the answer is printed').choices(['text', 'json']).default('text').env('WEIR_FORMAT'))
+    .addOption(
+      new Option('--labels <k=v,...>', 'which Istio Gateway selectors are served (default: all)').argParser(parseLabels).env('WEIR_LABELS'),
+    )
+    .addOption(new Option('--bind <address>', 'address of listeners that name none').default('::').env('WEIR_BIND'))
+    .action(async (request: readonly string[], options: Options) => {
+      process.exitCode = await explainCommand(request, options);
+    });
+}
+
+/** Returns the exit code. */
+export async function explainCommand(request: readonly string[], options: Options): Promise<number> {
+  const asked = readRequest(request, options);
+  if (typeof asked === 'string') return fail(asked, exitCode.usage);
+  const result = options.server === undefined ? await offline(asked, options) : await remote(asked, options.server);
+  if (!('outcome' in result)) return fail(result.error, result.code);
+  await print(
+    process.stdout,
+    options.format === 'json'
+      ? `${JSON.stringify(result, null, 2)}
+`
+      : explainText(result, wantsColor(process.stdout)),
+  );
+  return 0;
+}
+
+interface Asked {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly from: string | null;
+  readonly address: string | null;
+  readonly bodyBytes: number;
+}
+
+function readRequest(request: readonly string[], options: Options): Asked | string {
+  if (request.length > 2) return `one [METHOD] URL is explained at a time, not '${request.join(' ')}'`;
+  const [first = '', second] = request;
+  const headers: (readonly [string, string])[] = [];
+  for (const line of options.header) {
+    const colon = line.indexOf(':');
+    if (colon <= 0) return `-H '${line}' is not of the form 'name: value'`;
+    headers.push([line.slice(0, colon).trim(), line.slice(colon + 1).trim()]);
+  }
+  let bodyBytes = 0;
+  if (options.body !== undefined) {
+    const stat = statSync(options.body, { throwIfNoEntry: false });
+    if (stat === undefined || !stat.isFile()) return `--body ${options.body} is not a file`;
+    bodyBytes = stat.size;
+  }
+  const url = second ?? first;
+  const method = second === undefined ? (bodyBytes > 0 ? 'POST' : 'GET') : first;
+  if (!/^https?:\/\//i.test(url)) return `'${url}' is not a URL; write http://host/path`;
+  if (options.server === undefined && (options.file ?? []).length === 0)
+    return 'give the configuration with -f PATH, or a running gateway with --server HOST:PORT';
+  return { method, url, headers, from: options.from ?? null, address: options.address ?? null, bodyBytes };
+}
+
+interface Failed {
+  readonly error: string;
+  readonly code: number;
+}
+
+async function offline(asked: Asked, options: Options): Promise<ExplainResult | Failed> {
+  const { snapshot, diagnostics, resources } = await compileFiles(options.file ?? [], {
+    bind: options.bind,
+    labels: options.labels ?? null,
+  });
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
+  const unreadable = errors.filter((diagnostic) => diagnostic.code === 'WR0102');
+  if (unreadable.length > 0)
+    return { error: unreadable.map((diagnostic) => diagnosticText(diagnostic, false).trimEnd()).join('\n'), code: exitCode.findings };
+  for (const diagnostic of errors) process.stderr.write(diagnosticText(diagnostic, wantsColor(process.stderr)));
+  const caller = asked.from === null ? null : callerOf(asked.from, resources);
+  if (caller !== null && !caller.ok) return { error: `--from: ${caller.error}`, code: exitCode.usage };
+  return explainerOf(snapshot).explain({ ...asked, caller: caller === null ? null : caller.value });
+}
+
+/** Longest wait for the admin API, ms. */
+const serverTimeoutMs = 10_000;
+
+async function remote(asked: Asked, server: string): Promise<ExplainResult | Failed> {
+  const token = process.env['WEIR_TOKEN'];
+  const headers = { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  const base = /^https?:\/\//.test(server) ? server : `http://${server}`;
+  try {
+    const response = await fetch(`${base.replace(/\/$/, '')}/api/v1/explain`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(asked),
+      signal: AbortSignal.timeout(serverTimeoutMs),
+    });
+    const text = await response.text();
+    if (!response.ok) return { error: `${server} answers ${response.status}: ${text.slice(0, 500)}`, code: exitCode.unavailable };
+    const result: unknown = JSON.parse(text);
+    if (isResult(result)) return result;
+    return { error: `${server} does not answer as a Weir admin API`, code: exitCode.unavailable };
+  } catch (error) {
+    return { error: `${server} cannot be asked: ${error instanceof Error ? error.message : String(error)}`, code: exitCode.unavailable };
+  }
+}
+
+/** What another Weir answers is trusted to be whole once it bears the marks. */
+function isResult(value: unknown): value is ExplainResult {
+  return typeof value === 'object' && value !== null && 'outcome' in value && 'candidates' in value && 'request' in value;
+}
+
+function fail(message: string, code: number): number {
+  process.stderr.write(`weir explain: ${message}\n`);
+  return code;
+}
