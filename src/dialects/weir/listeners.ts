@@ -107,7 +107,18 @@ export function serveRoutes(
       ),
     };
   });
-  return { snapshot: { ...snapshot, listeners }, diagnostics };
+  const attached = new Map(listeners.map((listener) => [listener.origin, routesOf(listener)]));
+  const status = snapshot.status.map((entry) => {
+    const count = attached.get(entry.origin);
+    return count === undefined || entry.kind !== 'Listener'
+      ? entry
+      : { ...entry, listeners: entry.listeners.map((one) => ({ ...one, attachedRoutes: count })) };
+  });
+  return { snapshot: { ...snapshot, listeners, status }, diagnostics };
+}
+
+function routesOf(listener: Listener): number {
+  return new Set(listener.virtualHosts.flatMap((host) => host.matches.map((entry) => entry.route))).size;
 }
 
 /** Virtual hosts cut down to what `hostnames` cover; of two that claim one domain, the first one's matches come first. */
