@@ -118,7 +118,7 @@ function redirectAction(redirect: Redirect): RedirectAction {
     : redirect.prefixRewrite
       ? { kind: 'prefix', replacement: redirect.prefixRewrite }
       : null;
-  const port = redirectPort(redirect, authorityPort, host, scheme);
+  const port = redirectPort(redirect, authorityPort, scheme);
   return {
     kind: 'redirect',
     status: redirect.redirectCode ?? 301,
@@ -130,13 +130,11 @@ function redirectAction(redirect: Redirect): RedirectAction {
 }
 
 /** Envoy writes a port only when it is not the scheme's own, and keeps the request's port when only the scheme changes. */
-function redirectPort(redirect: Redirect, authorityPort: number | null, host: string, scheme: string | undefined): RedirectAction['port'] {
+function redirectPort(redirect: Redirect, authorityPort: number | null, scheme: string | undefined): RedirectAction['port'] {
   if (redirect.port !== undefined) return isDefaultPort(redirect.port, scheme ?? 'http') ? 'scheme-default' : redirect.port;
   if (redirect.derivePort === 'FROM_REQUEST_PORT') return 'listener';
   if (redirect.derivePort === 'FROM_PROTOCOL_DEFAULT') return 'scheme-default';
-  if (authorityPort !== null) return authorityPort;
-  if (host !== '') return 'scheme-default';
-  return scheme === undefined ? undefined : 'request';
+  return authorityPort ?? undefined;
 }
 
 function isDefaultPort(port: number, scheme: string): boolean {
