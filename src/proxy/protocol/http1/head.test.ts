@@ -116,6 +116,7 @@ describe('request heads that are accepted', () => {
     ['1.1 close', get('Connection: close'), false, true],
     ['1.1 CLOSE in a list', get('Connection: x-a,  CLOSE ,'), false, true],
     ['1.1 close beats keep-alive', get('Connection: close', 'Connection: keep-alive'), false, true],
+    ['1.1 that offers an upgrade', get('Connection: upgrade', 'Upgrade: h2c'), false, false],
     ['1.0 without Connection', 'GET / HTTP/1.0\r\n\r\n', false, false],
     ['1.0 keep-alive', 'GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n', true, false],
   ];
@@ -306,6 +307,9 @@ describe('response heads', () => {
     ['Content-Length twice', ok('Content-Length: 1', 'content-length: 1')],
     ['Transfer-Encoding and Content-Length', ok('Content-Length: 1', 'Transfer-Encoding: chunked')],
     ['Transfer-Encoding gzip', ok('Transfer-Encoding: gzip')],
+    ['interim response with a body', 'HTTP/1.1 103 X\r\nContent-Length: 1\r\n\r\n'],
+    ['interim response that ends the connection', 'HTTP/1.1 103 X\r\nConnection: close\r\n\r\n'],
+    ['interim response of HTTP/1.0', 'HTTP/1.0 100 Continue\r\n\r\n'],
     ['garbage before the status line', '\r\nHTTP/1.1 200 OK\r\n\r\n'],
     ['head too large', ok(`X: ${'y'.repeat(2048)}`)],
   ];

@@ -30,7 +30,7 @@ export abstract class Head extends FieldSection {
   bodyKind: BodyKind = 'none';
   /** Connection lists `close`. */
   close = false;
-  /** The connection can carry another message after this one (RFC 9112 §9.3). */
+  /** The connection can carry another message after this one (RFC 9112 §9.3); false too for a request that offers an upgrade. */
   keepAlive = true;
   /** Lower-case value of Upgrade when Connection lists `upgrade` and the version is 1.1; '' otherwise. */
   upgrade = '';

@@ -173,6 +173,8 @@ export class RequestHead extends Head {
       if (this.minor === 0) return this.fail(-400, 'http1.transfer_encoding_in_http10');
     }
     this.settleConnection();
+    // What follows an offered upgrade may be the other protocol's bytes, and parsers differ: it is never read as another request.
+    if (this.upgrade !== '') this.keepAlive = false;
     if (this.minor === 0) {
       this.expectContinue = false;
       this.hasUnknownExpectation = false;

@@ -88,12 +88,18 @@ export class ResponseHead extends Head {
       if (this.minor === 0) return this.fail(-502, 'http1.transfer_encoding_in_http10');
     }
     this.settleConnection();
+    if (this.interim && (this.chunked || this.contentLength > 0)) {
+      // A body that cannot be there (RFC 9112 §6.3): what follows could be taken for the final response.
+      return this.fail(-502, 'http1.interim_with_body');
+    }
+    // Parsers differ on whether anything follows an interim response that ends the connection.
+    if (this.interim && !this.keepAlive) return this.fail(-502, 'http1.interim_closes');
     if (status === 101 || (requestMethod === 'CONNECT' && status >= 200 && status < 300)) {
       this.bodyKind = status === 101 ? 'none' : 'tunnel';
-      this.refuseReuse();
+      this.dropFraming();
     } else if (status < 200 || status === 204) {
       this.bodyKind = 'none';
-      this.refuseReuse();
+      this.dropFraming();
     } else if (status === 304 || requestMethod === 'HEAD') {
       this.bodyKind = 'none';
       // Readers differ on a 304 that announces chunks (RFC 9112 §6.1 allows it).
@@ -108,9 +114,10 @@ export class ResponseHead extends Head {
   }
 
   /** These statuses have no body and may not announce one (RFC 9110 §8.6): the server is wrong, so the connection is not used again. */
-  private refuseReuse(): void {
+  private dropFraming(): void {
     if (this.chunked || this.contentLength > 0) this.unusable();
     if (this.contentLength !== -1) this.drop('content-length');
+    if (this.trailerAt !== -1) this.drop('trailer');
     this.chunked = false;
     this.contentLength = -1;
   }

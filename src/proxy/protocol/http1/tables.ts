@@ -31,10 +31,10 @@ export const TOKEN_UNDERSCORE = 2;
 export const VALUE: Uint8Array = table((b) => (b === HTAB || (b >= 0x20 && b !== 0x7f) ? 1 : 0));
 
 /**
- * Bytes of a request target. `#` is out: a fragment is never sent (RFC 9112 §3.2). Bytes above 0x7e are let through for
- * clients that send raw UTF-8; the canonicaliser escapes them.
+ * Bytes of a request target: visible ASCII. `#` is out: a fragment is never sent (RFC 9112 §3.2). Bytes above 0x7e are no URI, and llhttp
+ * refuses them too.
  */
-export const TARGET: Uint8Array = table((b) => (b > 0x20 && b !== 0x7f && b !== 0x23 ? 1 : 0));
+export const TARGET: Uint8Array = table((b) => (b > 0x20 && b < 0x7f && b !== 0x23 ? 1 : 0));
 
 /** Bytes of `Host` (RFC 3986 §3.2.2 reg-name, IP literals, port); its structure is the canonicaliser's. */
 export const HOST: Uint8Array = table((b) => {

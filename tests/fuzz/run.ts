@@ -1,0 +1,42 @@
+import { parseArgs } from 'node:util';
+import { corpusDirectory, run } from './campaign.ts';
+import { targets } from './check.ts';
+
+// node tests/fuzz/run.ts [--target request|response|chunked|all] [--executions N] [--seed S] [--no-save]
+const { values } = parseArgs({
+  options: {
+    target: { type: 'string', default: 'all' },
+    executions: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    save: { type: 'boolean', default: true },
+  },
+  allowNegative: true,
+});
+
+const chosen = targets.filter((target) => values.target === 'all' || values.target === target);
+const executions = Number(values.executions);
+const seed = Number(values.seed);
+if (chosen.length === 0 || !Number.isSafeInteger(executions) || executions < 1 || !Number.isSafeInteger(seed)) {
+  console.error('usage: node tests/fuzz/run.ts [--target request|response|chunked|all] [--executions N] [--seed S] [--no-save]');
+  process.exit(2);
+}
+
+let failed = false;
+for (const target of chosen) {
+  const started = performance.now();
+  const rate = (done: number): number => Math.round((done * 1000) / (performance.now() - started));
+  const result = await run({
+    target,
+    executions,
+    seed,
+    saveTo: values.save ? corpusDirectory : null,
+    onProgress: (done, { accepted, findings }) =>
+      console.error(`${target}: ${done} executions, ${rate(done)}/s, ${accepted} accepted, ${findings.length} findings`),
+  });
+  console.log(
+    `${target}: ${result.executions} executions, ${rate(result.executions)}/s, ${result.accepted} accepted and compared with llhttp, ${result.findings.length} findings`,
+  );
+  for (const finding of result.findings) console.log(`  ${finding}`);
+  failed ||= result.findings.length !== 0;
+}
+process.exit(failed ? 1 : 0);
