@@ -327,7 +327,7 @@ class Walk {
   }
 
   private forward(hit: RouteHit, listenerChain: Chain): ExplainResult {
-    const { report, context } = this;
+    const { report } = this;
     const { destinations, forward } = hit.payload;
     if (forward === null) return report.fail(failures.bug);
     const total = destinations.reduce((sum, { spec }) => sum + spec.weight, 0);

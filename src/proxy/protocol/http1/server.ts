@@ -73,7 +73,7 @@ export class ServerConnection implements Downstream, BodySink {
     at.connections.add(this);
     worker.telemetry.connectionOpened(at.name);
     this.armIdle();
-    socket.on('data', (chunk: Buffer) => this.guard(() => this.onData(chunk)));
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
     socket.on('drain', () => this.guard(() => this.onDrain()));
     socket.on('end', () => this.guard(() => this.onEnd()));
     socket.on('error', () => undefined);
@@ -94,20 +94,33 @@ export class ServerConnection implements Downstream, BodySink {
     this.socket.destroy();
   }
 
-  /** A bug in one exchange ends that exchange, not the worker. */
   private guard(run: () => void): void {
     try {
       run();
     } catch (error) {
-      this.worker.onFault(error);
-      this.worker.staging.length = 0;
-      this.x.attempt.cancel();
-      if (this.x.live) {
-        this.x.flag(failures.bug);
-        if (!this.x.responseStarted) this.x.responseCode = 500;
-      }
-      this.close();
+      this.onFault(error);
     }
+  }
+
+  private onChunk(chunk: Buffer): void {
+    try {
+      this.onData(chunk);
+    } catch (error) {
+      this.onFault(error);
+    }
+  }
+
+  /** A bug in one exchange ends that exchange, not the worker. */
+  onFault(error: unknown): void {
+    this.worker.onFault(error);
+    this.worker.staging.length = 0;
+    this.reading = false;
+    this.x.attempt.cancel();
+    if (this.x.live) {
+      this.x.flag(failures.bug);
+      if (!this.x.responseStarted) this.x.responseCode = 500;
+    }
+    this.close();
   }
 
   private onData(chunk: Buffer): void {
@@ -217,7 +230,16 @@ export class ServerConnection implements Downstream, BodySink {
     if (result === 'full') this.pause();
     else if (result === 'too-large') this.failRequest(failures.bodyTooLarge);
     else if (result !== 'more') this.failRequest(failures.badRequestBody, result);
-    else if (!request.done) this.resume();
+    else if (!request.done) {
+      if (this.clientEnded && input.isEmpty) this.loseClient();
+      else this.resume();
+    }
+  }
+
+  /** The client closed its side in the middle of a request. */
+  private loseClient(): void {
+    this.x.flag(failures.downstreamGone);
+    this.abort();
   }
 
   data(buffer: Buffer, start: number, end: number): boolean {
@@ -274,7 +296,7 @@ export class ServerConnection implements Downstream, BodySink {
 
   /** Decides whether the connection ends after this response. */
   private settleClose(): boolean {
-    if (this.worker.draining || this.at.closing || !this.head.keepAlive || this.clientEnded) this.closeAfter = true;
+    if (this.worker.draining || this.at.closing || !this.head.keepAlive || (this.clientEnded && this.input.isEmpty)) this.closeAfter = true;
     return this.closeAfter;
   }
 
@@ -387,8 +409,7 @@ export class ServerConnection implements Downstream, BodySink {
       case 'exchange':
         // Half-close: the response is still due when the request was whole.
         if (this.request.done || !this.input.isEmpty) return;
-        this.x.flag(failures.downstreamGone);
-        return this.abort();
+        return this.loseClient();
       case 'tunnel':
         return this.x.attempt.endTunnel();
       case 'drain':

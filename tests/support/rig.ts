@@ -1,0 +1,163 @@
+/** Data workers without a control plane: a snapshot in, sockets out. */
+import { Worker } from 'node:worker_threads';
+import { createLimitMemory } from '../../src/decide/limit-store.ts';
+import type { FromWorker, ToWorker } from '../../src/model/events.ts';
+import { defaultLimits, edgeCanonicalisation, type HttpLimits, type Listener } from '../../src/model/listener.ts';
+import type { Cluster } from '../../src/model/cluster.ts';
+import type { Origin } from '../../src/model/origin.ts';
+import type { MatchEntry, Route } from '../../src/model/route.ts';
+import type { Snapshot } from '../../src/model/snapshot.ts';
+import { compileTables } from '../../src/proxy/route/compile.ts';
+import { metricsBytes } from '../../src/telemetry/metrics.ts';
+import { freePort } from './raw.ts';
+
+export const origin: Origin = { dialect: 'weir', kind: 'Test', namespace: null, name: 'test', file: 'test.yaml', line: 1, column: 1 };
+
+export interface RigOptions {
+  readonly limits?: Partial<HttpLimits>;
+  readonly listener?: Partial<Listener>;
+  readonly workers?: number;
+}
+
+/** A cluster of loopback ports. */
+export function clusterOf(name: string, ports: readonly number[], more: Partial<Cluster> = {}): Cluster {
+  return {
+    name,
+    discovery: 'static',
+    endpoints: ports.map((port) => ({ address: '127.0.0.1', port, weight: 1, labels: {}, locality: '' })),
+    balancer: { policy: 'round-robin' },
+    connectTimeoutMs: 2000,
+    service: `${name}.test`,
+    serviceNamespace: null,
+    transport: 'plaintext',
+    declared: true,
+    origin,
+    pending: [],
+    ...more,
+  };
+}
+
+/** A route that sends everything it gets to one cluster. */
+export function routeTo(cluster: string, more: Partial<Route> = {}): Route {
+  return {
+    id: `to-${cluster}`,
+    name: `to-${cluster}`,
+    rule: 0,
+    origin,
+    action: {
+      kind: 'forward',
+      destinations: [{ cluster, weight: 1, host: cluster, port: null, subset: null, filters: [] }],
+      allZeroStatus: 503,
+    },
+    filters: [],
+    pending: [],
+    ...more,
+  };
+}
+
+/** One listener, one virtual host; by default every path goes to the first route. */
+export function snapshotOf(
+  port: number,
+  routes: readonly Route[],
+  clusters: readonly Cluster[],
+  options: RigOptions = {},
+  matches?: readonly MatchEntry[],
+): Snapshot {
+  const entries = matches ?? [{ route: 0, index: 0, match: {}, rankReason: 'only one' }];
+  const listener: Listener = {
+    name: `127.0.0.1:${port}`,
+    kind: 'gateway',
+    address: '127.0.0.1',
+    port,
+    protocol: 'http',
+    dialect: 'weir',
+    origin,
+    canonicalisation: edgeCanonicalisation,
+    limits: { ...defaultLimits, ...options.limits },
+    trustedHops: 0,
+    trustedCidrs: [],
+    replyStyle: 'envoy',
+    kongHeaders: false,
+    virtualHosts: [{ name: 'all', domains: ['*'], origin, filters: [], matches: entries }],
+    filters: [],
+    pending: [],
+    ...options.listener,
+  };
+  return { listeners: [listener], routes, clusters, consumers: [], status: [] };
+}
+
+/** Runs data workers and keeps what they say. */
+export class Rig {
+  readonly port: number;
+  readonly faults: string[] = [];
+  readonly workers: Worker[] = [];
+  private readonly waiting: (() => void)[] = [];
+  private log = '';
+  private revision = 0;
+  private readonly applied = new Map<number, number>();
+  private drained = 0;
+
+  private constructor(port: number) {
+    this.port = port;
+  }
+
+  static async start(make: (port: number) => Snapshot, options: RigOptions = {}): Promise<Rig> {
+    const rig = new Rig(await freePort());
+    const limitMemory = createLimitMemory(4096);
+    const count = options.workers ?? 1;
+    const ready = Array.from({ length: count }, (_, index) => rig.spawn(index, limitMemory));
+    await Promise.all(ready);
+    await rig.apply(make(rig.port));
+    return rig;
+  }
+
+  private spawn(index: number, limitMemory: SharedArrayBuffer): Promise<void> {
+    const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), {
+      workerData: { index, limitMemory, metrics: new SharedArrayBuffer(metricsBytes), options: { accessLog: 'json' } },
+    });
+    this.workers.push(worker);
+    return new Promise((resolve, reject) => {
+      worker.on('error', reject);
+      worker.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') resolve();
+        else if (message.type === 'applied') this.applied.set(index, message.revision);
+        else if (message.type === 'fault') this.faults.push(message.stack);
+        else if (message.type === 'log') this.log += Buffer.from(message.lines).toString('utf8');
+        else if (message.type === 'drained') this.drained++;
+        for (const run of this.waiting.splice(0)) run();
+      });
+    });
+  }
+
+  private async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  }
+
+  private broadcast(message: ToWorker): void {
+    for (const worker of this.workers) worker.postMessage(message);
+  }
+
+  async apply(snapshot: Snapshot): Promise<void> {
+    const revision = ++this.revision;
+    const tables = compileTables(snapshot);
+    const bindings = snapshot.listeners.map((listener) => ({ listener: listener.name, address: listener.address, port: listener.port }));
+    this.broadcast({ type: 'apply', revision, tables, bindings, endpoints: [] });
+    await this.until(() => this.workers.every((_, index) => this.applied.get(index) === revision));
+  }
+
+  /** Log lines as objects, once there are `count`. */
+  async logged(count: number): Promise<readonly Record<string, unknown>[]> {
+    const lines = (): string[] => this.log.split('\n').filter((line) => line !== '');
+    await this.until(() => lines().length >= count);
+    return lines().map((line): Record<string, unknown> => JSON.parse(line));
+  }
+
+  async drain(): Promise<void> {
+    this.broadcast({ type: 'drain', timeoutMs: 5000 });
+    await this.until(() => this.drained === this.workers.length);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+}
