@@ -80,7 +80,7 @@ function routeAt(compiled: Compiled, listener: string, domain: string, path: str
     ?.virtualHosts.find((host) => host.domains.includes(domain))
     ?.matches.find(({ match }) => match.path === undefined || ('value' in match.path && match.path.value === path));
   assert.ok(entry, `${listener} ${domain} ${path}`);
-  return compiled.snapshot.routes[entry.route]!;
+  return compiled.snapshot.routes[entry.route];
 }
 
 function names(filters: readonly FilterConfig[]): readonly string[] {
@@ -143,9 +143,9 @@ for (const row of missing) {
     const compiled = await compile(policy('p', `targetRefs: [{${row.ref}}], ${limit}`));
     const found = compiled.diagnostics.filter(({ code }) => code === 'WR0501');
     assert.equal(found.length, 1);
-    assert.match(found[0]!.message, row.says);
-    assert.equal(found[0]!.severity, 'error');
-    assert.ok(found[0]!.line > 0);
+    assert.match(found[0].message, row.says);
+    assert.equal(found[0].severity, 'error');
+    assert.ok(found[0].line > 0);
     assert.equal(compiled.snapshot.status.find(({ kind }) => kind === 'Policy')?.conditions[0]?.reason, 'TargetNotFound');
   });
 }
