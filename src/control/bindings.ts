@@ -142,3 +142,14 @@ export function bindOnce(address: string, port: number): Promise<number> {
     });
   });
 }
+
+/** A machine without IPv6 cannot bind `::`; there all interfaces are 0.0.0.0. */
+export async function usableAddress(address: string): Promise<string> {
+  if (address !== '::') return address;
+  try {
+    await bindOnce(address, 0);
+    return address;
+  } catch {
+    return '0.0.0.0';
+  }
+}

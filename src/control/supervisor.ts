@@ -102,6 +102,11 @@ export class Supervisor {
     this.#broadcast({ type: 'endpoints', changed });
   }
 
+  /** What DNS gave for the clusters that ask it. */
+  get resolved(): readonly ResolvedEndpoints[] {
+    return [...this.#endpoints.values()];
+  }
+
   /** Live counts of every worker, in order of their index; a worker that does not answer in time is left out. */
   async describe(timeoutMs = 2000): Promise<readonly (readonly ClusterDescription[])[]> {
     const id = this.#nextId++;

@@ -1,20 +1,21 @@
 /** Thread that reads, checks and compiles configuration, away from the main thread and from traffic. */
 import { createHash } from 'node:crypto';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import type { Compiled, LastGood } from '../../dialects/compile.ts';
 import { compileSources } from '../../dialects/compile.ts';
 import { readSources } from '../../dialects/files.ts';
 import { summarise } from '../../dialects/summary.ts';
+import type { FlatTables } from '../../model/events.ts';
 import { compileTables } from '../../proxy/route/compile.ts';
 import { configDump, routeLines } from './dump.ts';
-import { answerExplain } from './explain.ts';
-import type { FromCompiler, ToCompiler } from './protocol.ts';
+import type { CompilerData, FromCompiler, ToCompiler } from './protocol.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('runs as a worker only');
 
+const { limitMemory }: CompilerData = workerData;
 let memory: LastGood | null = null;
-let current: Compiled | null = null;
+let current: { readonly compiled: Compiled; readonly tables: FlatTables } | null = null;
 let seen = '';
 
 port.on('message', (question: ToCompiler) => {
@@ -33,12 +34,20 @@ async function answer(question: ToCompiler): Promise<FromCompiler> {
     case 'compile':
       return await compile(question);
     case 'dump':
-      return { type: 'text', id, status: 200, text: configDump(current) };
+      return { type: 'text', id, status: 200, text: configDump(current?.compiled ?? null) };
     case 'routes':
-      return { type: 'text', id, status: 200, text: JSON.stringify(routeLines(current, question.limit)) };
+      return { type: 'text', id, status: 200, text: JSON.stringify(routeLines(current?.compiled ?? null, question.limit)) };
     case 'explain':
-      return { type: 'text', id, ...(await answerExplain(current, question.body)) };
+      return { type: 'text', id, ...(await explain(question)) };
   }
+}
+
+async function explain({ body, bindings, resolved }: Extract<ToCompiler, { readonly type: 'explain' }>) {
+  if (current === null) return { status: 503, text: JSON.stringify({ error: 'no configuration serves yet' }) };
+  // Loaded at the first question: most gateways are never asked.
+  const [{ answerExplain }, { SharedLimitStore }] = await Promise.all([import('./explain.ts'), import('../../decide/limit-store.ts')]);
+  const limits = new SharedLimitStore(limitMemory).reader();
+  return answerExplain({ ...current, limits, bindings, resolved }, body);
 }
 
 async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { readonly type: 'compile' }>): Promise<FromCompiler> {
@@ -52,7 +61,7 @@ async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { read
   const tables = compileTables(compiled.snapshot);
   // Only now: a failure above leaves everything as it was.
   ({ memory } = compiled);
-  current = compiled;
+  current = { compiled, tables };
   seen = now;
   return {
     type: 'compiled',

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { entryBeside } from '../../base/entry.ts';
-import type { FromCompiler, ToCompiler } from './protocol.ts';
+import type { CompilerData, FromCompiler, ToCompiler } from './protocol.ts';
 
 type Without<T> = T extends unknown ? Omit<T, 'id'> : never;
 export type Question = Without<ToCompiler>;
@@ -11,7 +11,10 @@ export class Compiler {
   #nextId = 1;
   readonly #waiting = new Map<number, (answer: FromCompiler) => void>();
 
-  constructor() {
+  readonly #data: CompilerData;
+
+  constructor(data: CompilerData) {
+    this.#data = data;
     this.#start();
   }
 
@@ -31,7 +34,7 @@ export class Compiler {
   }
 
   #start(): Worker {
-    const worker = new Worker(entryBeside(import.meta.url, './compile-worker'));
+    const worker = new Worker(entryBeside(import.meta.url, './compile-worker'), { workerData: this.#data });
     let reason = 'the compile worker ended';
     worker.on('message', (answer: FromCompiler) => {
       const resolve = this.#waiting.get(answer.id);

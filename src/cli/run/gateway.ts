@@ -41,7 +41,7 @@ export class Gateway {
   readonly metrics = new MetricsAggregator();
   readonly #options: GatewayOptions;
   readonly #log: Log;
-  readonly #compiler = new Compiler();
+  readonly #compiler: Compiler;
   readonly #bindings: Bindings;
   readonly #discovery: Discovery;
   readonly #supervisor: Supervisor;
@@ -64,6 +64,7 @@ export class Gateway {
     this.#bindings = new Bindings(options.ports);
     this.#discovery = new Discovery({ onChange: (changed) => this.#supervisor.endpoints(changed) });
     const limitMemory = createLimitMemory();
+    this.#compiler = new Compiler({ limitMemory });
     this.#supervisor = new Supervisor({
       entry: entryBeside(import.meta.url, '../../proxy/worker'),
       count: options.workers,
@@ -130,7 +131,8 @@ export class Gateway {
       | { readonly type: 'routes'; readonly limit: number }
       | { readonly type: 'explain'; readonly body: string },
   ) {
-    const answer = await this.#compiler.ask(question);
+    const live = { bindings: this.#state.bindings, resolved: this.#supervisor.resolved };
+    const answer = await this.#compiler.ask(question.type === 'explain' ? { ...question, ...live } : question);
     if (answer.type === 'text') return { status: answer.status, text: answer.text };
     const message = answer.type === 'failed' ? answer.message : 'unexpected answer';
     this.#log.error(`the compile worker failed: ${message}`);

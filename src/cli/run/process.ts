@@ -4,6 +4,7 @@ import { isLoopback } from '../../control/admin/guard.ts';
 import { socket } from '../../control/admin/envoy.ts';
 import type { AdminServer } from '../../control/admin/server.ts';
 import { startAdmin } from '../../control/admin/server.ts';
+import { usableAddress } from '../../control/bindings.ts';
 import { Log } from '../../control/log.ts';
 import type { ServingState } from '../../control/state.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
@@ -40,8 +41,9 @@ export async function run(flags: RunFlags, beforeExit: () => Promise<void> = () 
   }
 }
 
-async function start(flags: RunFlags, beforeExit: () => Promise<void>): Promise<RunningProcess> {
-  const accessLog = checkFlags(flags);
+async function start(given: RunFlags, beforeExit: () => Promise<void>): Promise<RunningProcess> {
+  const accessLog = checkFlags(given);
+  const flags = { ...given, bind: await usableAddress(given.bind) };
   const log = new Log(flags.logFormat === 'json' ? 'json' : 'text');
   log.level = flags.logLevel;
   const gateway = createGateway(flags, accessLog, log);

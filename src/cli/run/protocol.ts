@@ -1,5 +1,11 @@
 import type { TranslateOptions } from '../../dialects/dialect.ts';
-import type { CompileOutcome } from '../../model/events.ts';
+import type { Binding, CompileOutcome, ResolvedEndpoints } from '../../model/events.ts';
+
+/** `workerData` of the compile worker. */
+export interface CompilerData {
+  /** The data workers' limits, for explain to look at. */
+  readonly limitMemory: SharedArrayBuffer;
+}
 
 /** Main thread → compile worker. Each is answered once, under its id. */
 export type ToCompiler =
@@ -14,7 +20,13 @@ export type ToCompiler =
   | { readonly type: 'dump'; readonly id: number }
   | { readonly type: 'routes'; readonly id: number; readonly limit: number }
   /** Body of `POST /api/v1/explain`, JSON text. */
-  | { readonly type: 'explain'; readonly id: number; readonly body: string };
+  | {
+      readonly type: 'explain';
+      readonly id: number;
+      readonly body: string;
+      readonly bindings: readonly Binding[];
+      readonly resolved: readonly ResolvedEndpoints[];
+    };
 
 export type FromCompiler =
   | { readonly type: 'compiled'; readonly id: number; readonly outcome: CompileOutcome; readonly quarantined: number }

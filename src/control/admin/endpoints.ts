@@ -4,6 +4,7 @@ import { logLevels } from '../log.ts';
 import type { ServingState } from '../state.ts';
 import { sumClusters } from '../state.ts';
 import { clustersJson, clustersText, listenersJson, listenersText } from './envoy.ts';
+import { withUnprogrammed } from './programmed.ts';
 import { openApi } from './openapi.ts';
 import { overview } from './overview.ts';
 import { firstPage } from './page.ts';
@@ -156,8 +157,10 @@ function status(source: AdminSource): string {
     };
   });
   const head = { revision, appliedAt, ready: source.ready(), draining, workers: source.workersReady(), quarantined, listeners };
-  // The status is text already; parsing it to print it again would cost as much as the compilation saved.
-  return `${JSON.stringify(head).slice(0, -1)},"resources":${outcome?.statusJson ?? '[]'}}`;
+  const resources = outcome?.statusJson ?? '[]';
+  // The status is text already; it is only taken apart when something could not be bound.
+  if (unprogrammed.size === 0) return `${JSON.stringify(head).slice(0, -1)},"resources":${resources}}`;
+  return JSON.stringify({ ...head, resources: withUnprogrammed(JSON.parse(resources), unprogrammed) });
 }
 
 async function explain(source: AdminSource, body: string): Promise<Answer> {

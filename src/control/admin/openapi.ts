@@ -47,7 +47,7 @@ export function openApi(version: string): unknown {
                     headers: { type: 'array', items: { type: 'array', items: { type: 'string' }, minItems: 2, maxItems: 2 } },
                     from: { type: ['string', 'null'], description: 'SPIFFE ID of a mesh caller' },
                     address: { type: ['string', 'null'], description: 'HOST:PORT of the listener, instead of the port of the URL' },
-                    body: { type: ['string', 'null'] },
+                    bodyBytes: { type: 'integer', minimum: 0, default: 0, description: 'Length of the body the request would have' },
                   },
                 },
               },
