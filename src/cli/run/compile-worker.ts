@@ -43,11 +43,11 @@ async function answer(question: ToCompiler): Promise<FromCompiler> {
 }
 
 async function explain({ body, bindings, resolved }: Extract<ToCompiler, { readonly type: 'explain' }>) {
-  if (current === null) return { status: 503, text: JSON.stringify({ error: 'no configuration serves yet' }) };
   // Loaded at the first question: most gateways are never asked.
   const [{ answerExplain }, { SharedLimitStore }] = await Promise.all([import('./explain.ts'), import('../../decide/limit-store.ts')]);
+  if (current === null) return await answerExplain(null, body);
   const limits = new SharedLimitStore(limitMemory).reader();
-  return answerExplain({ ...current, limits, bindings, resolved }, body);
+  return await answerExplain(current.compiled, body, { tables: current.tables, limits, bindings, resolved });
 }
 
 async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { readonly type: 'compile' }>): Promise<FromCompiler> {

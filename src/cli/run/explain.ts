@@ -1,26 +1,40 @@
 import { z } from 'zod';
-import type { LimitStore } from '../../decide/limit.ts';
 import { callerOf } from '../../dialects/caller.ts';
 import type { Compiled } from '../../dialects/compile.ts';
+import type { LimitStore } from '../../decide/limit.ts';
 import type { Binding, FlatTables, ResolvedEndpoints } from '../../model/events.ts';
-import { Explainer } from '../../proxy/explain.ts';
+import { Explainer, explainerOf } from '../../proxy/explain.ts';
 
-/** Body of `POST /api/v1/explain`; the OpenAPI document describes it. */
-const explainBody = z.strictObject({
-  method: z.string().min(1).max(64).default('GET'),
-  url: z.string().min(1).max(65_536),
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Body of `POST /api/v1/explain`; `headers` as an object or as a list of lines. */
+const question = z.strictObject({
+  method: z.string().min(1).max(32).default('GET'),
+  url: z.string().max(65_536),
   headers: z
-    .array(z.tuple([z.string(), z.string()]))
-    .max(1000)
+    .union([
+      z.array(z.tuple([z.string(), z.string()])).max(1_000),
+      z
+        .record(z.string(), z.union([z.string(), z.array(z.string())]))
+        .transform((record) =>
+          Object.entries(record).flatMap(([name, value]) =>
+            (typeof value === 'string' ? [value] : value).map((line): [string, string] => [name, line]),
+          ),
+        ),
+    ])
     .default([]),
   from: z.string().nullable().default(null),
   address: z.string().nullable().default(null),
   bodyBytes: z.int().min(0).default(0),
 });
 
-export interface ExplainInput {
-  readonly compiled: Compiled;
+/** What a running gateway knows beside its configuration. */
+export interface ExplainLive {
   readonly tables: FlatTables;
+  /** Reads the workers' counters and takes nothing. */
   readonly limits: LimitStore;
   /** Sockets as they are really bound. */
   readonly bindings: readonly Binding[];
@@ -28,38 +42,44 @@ export interface ExplainInput {
   readonly resolved: readonly ResolvedEndpoints[];
 }
 
-/** Explains against what serves now: live limits, resolved names. */
-export async function answerExplain(input: ExplainInput, body: string): Promise<{ readonly status: number; readonly text: string }> {
-  let json: unknown;
+/** Answer to `POST /api/v1/explain`. Without `live`, rate limits are told as conditions and endpoints as configured. */
+export async function answerExplain(compiled: Compiled | null, body: string, live: ExplainLive | null = null): Promise<Answer> {
+  if (compiled === null) return failure(503, 'no configuration serves yet');
+  let value: unknown;
   try {
-    json = JSON.parse(body);
+    value = JSON.parse(body);
   } catch {
-    return refuse('the body is not JSON');
+    return failure(400, 'the body is not JSON');
   }
-  const parsed = explainBody.safeParse(json);
-  if (!parsed.success) return refuse(z.prettifyError(parsed.error));
+  const parsed = question.safeParse(value);
+  if (!parsed.success) return failure(400, z.prettifyError(parsed.error));
   const { from, address, ...request } = parsed.data;
-  const caller = from === null ? null : callerOf(from, input.compiled.resources);
-  if (caller !== null && !caller.ok) return refuse(`from: ${caller.error}`);
-  const resolved = new Map(
-    input.resolved.map(({ cluster, endpoints }) => [
-      cluster,
-      endpoints.map((endpoint) => ({ address: `${endpoint.address}:${endpoint.port}`, healthy: true })),
-    ]),
-  );
-  const explainer = new Explainer(input.tables, 0, { limits: input.limits, endpoints: (cluster) => resolved.get(cluster) ?? null });
-  const asked = { ...request, address: address ?? listenerBehind(request.url, input), caller: caller === null ? null : caller.value };
-  return { status: 200, text: JSON.stringify(await explainer.explain(asked)) };
+  const caller = from === null ? null : callerOf(from, compiled.resources);
+  if (caller !== null && !caller.ok) return failure(400, caller.error);
+  const explainer = live === null ? explainerOf(compiled.snapshot) : liveExplainer(live);
+  const listener = address ?? (live === null ? null : listenerBehind(request.url, compiled, live.bindings));
+  const result = await explainer.explain({ ...request, address: listener, caller: caller === null ? null : caller.value });
+  return { status: 200, text: JSON.stringify(result) };
 }
 
-/** With --map-port the URL a client uses names the real port; the configuration's wins where both could be meant. */
-function listenerBehind(url: string, { compiled, bindings }: ExplainInput): string | null {
+function liveExplainer({ tables, limits, resolved }: ExplainLive): Explainer {
+  const addresses = new Map(
+    resolved.map(({ cluster, endpoints }) => [
+      cluster,
+      endpoints.map(({ address, port }) => ({ address: `${address}:${port}`, healthy: true })),
+    ]),
+  );
+  return new Explainer(tables, 0, { limits, endpoints: (cluster) => addresses.get(cluster) ?? null });
+}
+
+/** With --map-port a client's URL names the real port; the configuration's wins where both could be meant. */
+function listenerBehind(url: string, compiled: Compiled, bindings: readonly Binding[]): string | null {
   const parsed = URL.parse(url);
   const port = Number(parsed?.port === '' ? (parsed.protocol === 'https:' ? 443 : 80) : parsed?.port);
   if (compiled.snapshot.listeners.some((listener) => listener.port === port)) return null;
   return bindings.find((binding) => binding.port === port)?.listener ?? null;
 }
 
-function refuse(error: string): { readonly status: number; readonly text: string } {
-  return { status: 400, text: JSON.stringify({ error }) };
+function failure(status: number, error: string): Answer {
+  return { status, text: JSON.stringify({ error }) };
 }
