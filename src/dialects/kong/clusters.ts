@@ -153,12 +153,29 @@ export function reportUpstreams(context: ClusterContext): void {
   for (const upstream of context.directory.all('Upstream')) upstreamSettings(upstream, context);
 }
 
+/** Settings of the hash ring. */
+const hashing = [
+  'hash_on',
+  'hash_fallback',
+  'hash_on_header',
+  'hash_fallback_header',
+  'hash_on_cookie',
+  'hash_on_cookie_path',
+  'hash_on_query_arg',
+  'hash_fallback_query_arg',
+  'hash_on_uri_capture',
+  'hash_fallback_uri_capture',
+  'slots',
+] as const;
+
 function upstreamPending({ resource, entity }: Located, fields: Upstream, report: Report): readonly PendingField[] {
   const pending: PendingField[] = [];
   if (fields.algorithm === 'consistent-hashing' || fields.algorithm === 'latency')
     pending.push(
       report.pending(resource, ['algorithm'], fields.algorithm, { hint: 'the targets are used in turn (round-robin) by weight' }),
     );
+  for (const field of hashing)
+    if (fields[field] !== undefined && fields[field] !== 'none') pending.push(report.pending(resource, [field], fields[field]));
   const { active, passive, threshold } = fields.healthchecks ?? {};
   const positive = (...values: readonly (number | undefined)[]): boolean => values.some((value) => value !== undefined && value > 0);
   if (positive(active?.healthy?.interval, active?.unhealthy?.interval))

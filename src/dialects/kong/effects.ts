@@ -44,11 +44,11 @@ export function pluginEffect(located: Located, consumer: string | null, context:
     });
     return blockedEffect(base, 'WebAssembly filters do not run yet', [pending]);
   }
-  if (resource.broken || entity.fields === null)
-    return blockedEffect(base, `plugin '${base.name}' is quarantined: its configuration is broken`, []);
-  if (spec === null) return blockedEffect(base, `plugin '${base.name}' is not known`, []);
+  if (name !== '' && spec === null) return blockedEffect(base, `plugin '${name}' is not known`, []);
+  const quarantined = name === '' ? 'a plugin that cannot be read' : `plugin '${name}' is quarantined: its configuration is broken`;
+  if (spec === null || entity.fields === null) return blockedEffect(base, quarantined, []);
   const parsed = pluginSchema().safeParse(entity.fields);
-  if (!parsed.success) return blockedEffect(base, `plugin '${base.name}' is quarantined: its configuration is broken`, []);
+  if (!parsed.success) return blockedEffect(base, quarantined, []);
   const plugin = parsed.data;
   const pending =
     plugin.ordering === undefined
@@ -56,18 +56,36 @@ export function pluginEffect(located: Located, consumer: string | null, context:
       : [context.report.pending(resource, ['ordering'], plugin.ordering, { hint: "plugins run in the order of Kong's priorities" })];
   const effect = mapped(plugin, base, context);
   if (effect !== null) return { ...effect, pending: [...pending, ...effect.pending] };
-  const unable = context.report.pending(
-    resource,
-    ['config'],
-    name,
-    spec.restricts
-      ? { restricts: true, hint: `plugin '${name}': remove it, or set enabled: false` }
-      : { hint: `plugin '${name}' has no effect` },
-  );
+  const unable: PendingField = { field: `plugins.${name}`, value: resource.name, restricts: spec.restricts };
+  if (spec.restricts)
+    context.report.add(
+      'WR0109',
+      resource,
+      ['name'],
+      `plugin '${name}' restricts access and does not run yet${runsOtherwise.has(name) ? ' with this configuration' : ''}; the routes in its scope answer 503`,
+      'remove it, or set enabled: false',
+    );
+  else
+    context.report.add(
+      'WR0108',
+      resource,
+      ['name'],
+      `plugin '${name}' does not run yet${runsOtherwise.has(name) ? ' with this configuration' : ''}; it has no effect`,
+    );
   return spec.restricts
     ? blockedEffect(base, `plugin '${name}' does not run yet`, [...pending, unable])
     : { rank, filter: null, pending: [...pending, unable], action: null };
 }
+
+/** Plugins of which some configurations run. */
+const runsOtherwise: ReadonlySet<string> = new Set([
+  'key-auth',
+  'rate-limiting',
+  'request-termination',
+  'redirect',
+  'request-transformer',
+  'response-transformer',
+]);
 
 interface Base {
   readonly name: string;

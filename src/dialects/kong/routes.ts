@@ -43,6 +43,9 @@ export function placeRoute(located: Located, route: Route, parts: RouteParts, re
     return null;
   }
   const pending = [...parts.pending];
+  for (const field of ['request_buffering', 'response_buffering'] as const)
+    if (route[field] === true)
+      pending.push(report.pending(resource, [field], true, { hint: `bodies are streamed; write ${field}: false, or leave it out` }));
   let blocked: RouteAction | null = null;
   const addresses = (['sources', 'destinations'] as const).find((field) =>
     (route[field] ?? []).some((one) => one.ip !== undefined || field === 'sources'),
@@ -142,7 +145,7 @@ function placeExpression(
   const covering = matches.value.filter((one) => one.covers).length;
   const paths = matches.value.filter((one) => one.match.path !== undefined).length;
   if (route.strip_path && covering > 0 && covering < paths) return refuse('strip_path for some alternatives of the path');
-  const priority = expressionPriority(route.priority);
+  const priority = expressionPriority(route.priority ?? 0);
   return {
     matches: matches.value.map(({ match }, index) => ({ match, priority, index })),
     strip: route.strip_path && (covering > 0 || paths === 0),

@@ -125,6 +125,8 @@ function routeRules(route: Route, refuse: Refuse, at: ReferencePlace, diagnostic
       );
     return;
   }
+  if (route.priority !== undefined)
+    refuse(['priority'], "'priority' belongs to 'expression'", "regular expressions in 'paths' have 'regex_priority'");
   const stream = route.protocols.some((protocol) => ['tcp', 'tls', 'udp', 'tls_passthrough'].includes(protocol));
   const allowed: readonly ('methods' | 'hosts' | 'headers' | 'paths' | 'snis' | 'sources' | 'destinations')[] = stream
     ? ['sources', 'destinations', 'snis']

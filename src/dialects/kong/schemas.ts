@@ -114,10 +114,10 @@ export const routeSchema = lazily(() =>
     strip_path: flag(true),
     path_handling: z.enum(['v0', 'v1']).default('v0'),
     preserve_host: flag(false),
-    request_buffering: flag(true),
-    response_buffering: flag(true),
+    request_buffering: z.boolean().optional(),
+    response_buffering: z.boolean().optional(),
     expression: text.optional(),
-    priority: whole(0, 2 ** 46 - 1).default(0),
+    priority: whole(0, 2 ** 46 - 1).optional(),
   }),
 );
 export type Route = z.output<ReturnType<typeof routeSchema>>;
@@ -138,12 +138,12 @@ export const upstreamSchema = lazily(() =>
     hash_on_header: headerName.optional(),
     hash_fallback_header: headerName.optional(),
     hash_on_cookie: text.optional(),
-    hash_on_cookie_path: text.default('/'),
+    hash_on_cookie_path: text.optional(),
     hash_on_query_arg: text.optional(),
     hash_fallback_query_arg: text.optional(),
     hash_on_uri_capture: text.optional(),
     hash_fallback_uri_capture: text.optional(),
-    slots: whole(10, 65_536).default(10_000),
+    slots: whole(10, 65_536).optional(),
     healthchecks: z
       .strictObject({
         threshold: z.number().min(0).max(100).optional(),
@@ -220,7 +220,7 @@ export const pluginSchema = lazily(() =>
         after: z.strictObject({ access: z.array(text).optional() }).optional(),
       })
       .optional(),
-    config: z.unknown(),
+    config: z.unknown().optional(),
   }),
 );
 export type Plugin = z.output<ReturnType<typeof pluginSchema>>;

@@ -12,6 +12,7 @@ import { translateConsumers } from './consumers.ts';
 import { Directory } from './directory.ts';
 import { pluginEffect, type Effect } from './effects.ts';
 import type { Located } from './entity.ts';
+import { pluginSpec } from './plugins/index.ts';
 import { Report } from './report.ts';
 import { placeRoute, rankEntries, type PlacedRoute, type RouteParts } from './routes.ts';
 import { routeSchema, serviceSchema, pluginSchema } from './schemas.ts';
@@ -134,7 +135,8 @@ type Contribution = Pick<RouteParts, 'filters' | 'pending' | 'action'>;
 /** For a route and its service, by id: what its plugins do. Routes that no plugin names share one answer. */
 function translatePlugins(directory: Directory, report: Report): (route: string, service: string | null) => Contribution {
   const table = new PluginTable<Effect>();
-  for (const located of [...directory.all('Plugin'), ...directory.all('FilterChain')]) {
+  for (const written of [...directory.all('Plugin'), ...directory.all('FilterChain')]) {
+    const located = withoutRefusedConsumer(written);
     const { resource, entity } = located;
     const { plugin, refs } = entity;
     if (plugin === null || !plugin.enabled || (resource.broken && !resource.restricts)) continue;
@@ -169,6 +171,17 @@ function translatePlugins(directory: Directory, report: Report): (route: string,
       }
     return { filters, pending, action: action?.action ?? null };
   };
+}
+
+/**
+ * A plugin that cannot be made for a consumer is broken; nothing of a request is known to belong to that consumer, so
+ * it closes the rest of its scope.
+ */
+function withoutRefusedConsumer(located: Located): Located {
+  const { plugin, refs } = located.entity;
+  if (plugin === null || refs.consumer === undefined || pluginSpec(plugin.name)?.not.includes('consumer') !== true) return located;
+  const { consumer: _consumer, ...rest } = refs;
+  return { ...located, entity: { ...located.entity, refs: rest } };
 }
 
 function idOf(directory: Directory, kind: string, { entity }: Located, field: string): string | null {
