@@ -1,6 +1,6 @@
 import type { Headers } from '../../../decide/request.ts';
 import { copyBytes, writeAscii } from './encode.ts';
-import { LOWER, TOKEN, TOKEN_UNDERSCORE, VALUE } from './tables.ts';
+import { LOWER, TOKEN, TOKEN_UNDERSCORE, VALUE, is } from './tables.ts';
 
 /** Names that only the engine may write: a filter that changed them would change where the message ends. */
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', 'trailer']);
@@ -166,6 +166,15 @@ export class Fields implements Headers {
       if (!this.addedDropped[i] && sameName(this.addedNames[i], name)) return i;
     }
     return -1;
+  }
+
+  /** Value of the first received line of that name, dropped or not; null without one. `name` is lower case. */
+  received(name: string): string | null {
+    for (let i = 0; i < this.count; i++) {
+      const at = this.at[i * 4];
+      if (this.at[i * 4 + 1] - at === name.length && is(this.buf, this.start + at, name)) return this.valueAt(i);
+    }
+    return null;
   }
 
   /** Name of received line `i` as it came; dropped lines too. */

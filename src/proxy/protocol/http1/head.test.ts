@@ -146,6 +146,8 @@ describe('request heads that are accepted', () => {
     assert.equal(head.trailersAllowed, true);
     assert.equal(head.hasUnderscore, true);
     assert.equal(head.get('x-hop'), null);
+    assert.equal(head.received('x-hop'), 'gone');
+    assert.equal(head.received('x-other'), null);
     head.dropUnderscored();
     assert.equal(written(head), 'Host: a\r\nA: 1\r\nAuthorization: Basic eA==\r\n');
   });
