@@ -8,7 +8,7 @@ import type { Origin } from '../model/origin.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { explainerOf, type Explainer, type ExplainResult } from '../proxy/explain.ts';
 import { diagnosticText, exitCode, fileOption, parseLabels, print, wantsColor } from './shared.ts';
-import { compare } from './test-compare.ts';
+import { compare } from './expectation.ts';
 
 interface Options {
   readonly file: readonly string[];

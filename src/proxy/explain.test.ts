@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fixtureHost, fixtureListener, fixtureOrigin, fixtureRoute, fixtureSnapshot, fixtureView } from '../decide/fixture.ts';
+import { OfflineLimitStore } from '../decide/limit.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { FilterConfig } from '../model/filter.ts';
 import type { RouteMatch } from '../model/match.ts';
 import type { ForwardAction, Route, RouteAction, WeightedDestination } from '../model/route.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { listCandidates, maxCandidates } from './explain/candidates.ts';
-import { explainerOf, type ExplainRequest, type ExplainResult } from './explain.ts';
+import { Explainer, explainerOf, type ExplainRequest, type ExplainResult } from './explain.ts';
 import { materialise } from './materialise.ts';
 import { compileTables } from './route/compile.ts';
 import { RouteTables } from './route/tables.ts';
@@ -354,8 +355,6 @@ test('pending fields of listener, route and cluster are told with their places',
 });
 
 test('state: live endpoints take the place of the configured ones', async () => {
-  const { Explainer } = await import('./explain.ts');
-  const { OfflineLimitStore } = await import('../decide/limit.ts');
   const endpoints = [{ address: '127.0.0.1:7', healthy: false }];
   const explainer = new Explainer(compileTables(snapshotOf(forward([to('a')]))), 1, {
     limits: new OfflineLimitStore(),
@@ -363,4 +362,11 @@ test('state: live endpoints take the place of the configured ones', async () => 
   });
   const result = await explainer.explain({ method: 'GET', url: 'http://a.test/', headers: [] });
   assert.deepEqual(result.destinations[0]?.endpoints, endpoints);
+});
+
+test('state: a name that DNS does not know is answered 503', async () => {
+  const snapshot = snapshotOf(forward([to('a')]), {}, [cluster('a', { declared: false, discovery: 'dns' })]);
+  const explainer = new Explainer(compileTables(snapshot), 1, { limits: new OfflineLimitStore(), endpoints: () => [] });
+  const result = await explainer.explain({ method: 'GET', url: 'http://a.test/', headers: [] });
+  assert.deepEqual([result.outcome, result.status, result.flags], ['error', 503, ['NC']]);
 });

@@ -410,12 +410,22 @@ class Walk {
     }
     const { config } = cluster;
     if (config.blocked !== undefined) return { ...base, status: failures.clusterBlocked.status, reason: config.blocked };
-    if (!config.declared)
+    if (base.endpoints.length === 0 && config.declared) {
+      return { ...base, status: failures.noHealthyUpstream.status, reason: `'${host}' has no endpoint` };
+    }
+    if (config.declared) return base;
+    if (this.state.endpoints(config.name)?.length === 0) {
+      return {
+        ...base,
+        status: failures.nameNotResolved.status,
+        reason: `'${host}' is not in the configuration, and DNS has no address for it`,
+      };
+    }
+    if (base.endpoints.length === 0) {
       report.conditions.push(
         `'${host}' is not in the configuration: it is looked up in DNS, and 503 NC is the answer if it has no address`,
       );
-    else if (base.endpoints.length === 0)
-      return { ...base, status: failures.noHealthyUpstream.status, reason: `'${host}' has no endpoint` };
+    }
     return base;
   }
 
@@ -433,7 +443,8 @@ class Walk {
   private flagsOf(taking: readonly DestinationRuntime[]): readonly string[] {
     const flags = taking.map(({ cluster, spec }) => {
       if (cluster === null) return spec.cluster === null ? failures.invalidBackend.flag : failures.clusterNotFound.flag;
-      return cluster.config.blocked === undefined ? failures.noHealthyUpstream.flag : failures.clusterBlocked.flag;
+      if (cluster.config.blocked !== undefined) return failures.clusterBlocked.flag;
+      return cluster.config.declared ? failures.noHealthyUpstream.flag : failures.nameNotResolved.flag;
     });
     return [...new Set(flags)];
   }
