@@ -35,7 +35,7 @@ describe('chunked bodies', () => {
     ['two chunks', '3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n', 'abc0123456789'],
     ['CRLF in the data', '4\r\n\r\n\r\n\r\n0\r\n\r\n', '\r\n\r\n'],
     ['leading zeros', '003\r\nabc\r\n000\r\n\r\n', 'abc'],
-    ['upper and lower case digits', `${'0aA'}\r\n${'x'.repeat(170)}\r\n0\r\n\r\n`, 'x'.repeat(170)],
+    ['upper and lower case digits', `0aA\r\n${'x'.repeat(170)}\r\n0\r\n\r\n`, 'x'.repeat(170)],
     ['extensions', '3;a;b=c;d="e;\\"\r"\r\nabc\r\n0;z\r\n\r\n'.replace('\r"', '"'), 'abc'],
     [
       'trailers',
