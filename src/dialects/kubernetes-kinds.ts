@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { diagnose } from '../analysis/messages.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { DialectName } from '../model/origin.ts';
-import { check, isRecord, nearest, withoutNulls } from './check.ts';
+import { check, isRecord, lazily, nearest, withoutNulls } from './check.ts';
 import type { LocatedDocument, Resource } from './dialect.ts';
 import { identify, objectResource, objectsOf, refOf } from './kubernetes-object.ts';
 
@@ -31,14 +31,17 @@ export interface Kind<Value> extends KindSpec<Value> {
 export function defineKind<Value>(spec: KindSpec<Value>): Kind<Value> {
   // Values keep their identity from `read` to `translate`, so that each text is checked once.
   const checked = new WeakMap<object, Value>();
+  // Building a schema costs a hundred times what a check does: once for each kind, whatever the kind's file does.
+  const schema = lazily(spec.schema);
   return {
     ...spec,
+    schema,
     read(dialect, document, path, raw) {
-      const value = withoutNulls(raw);
+      const value = holdsNull(raw) ? withoutNulls(raw) : raw;
       const found = identify(value);
       const identity = found ?? { group: spec.group, version: spec.versions[0], kind: spec.kind, namespace: 'default', name: '' };
       const ref = refOf(identity, spec.namespaced);
-      const result = check(spec.schema(), value, document, path, ref);
+      const result = check(schema(), value, document, path, ref);
       if (result.value !== null && isRecord(value)) checked.set(value, result.value);
       return objectResource({
         dialect,
@@ -57,12 +60,19 @@ export function defineKind<Value>(spec: KindSpec<Value>): Kind<Value> {
       if (known !== undefined) return known;
       // An object that was rebuilt elsewhere: a stored revision, a message between threads.
       if (identify(resource.value)?.group !== spec.group) return null;
-      const result = spec.schema().safeParse(resource.value);
+      const result = schema().safeParse(resource.value);
       if (!result.success) return null;
       checked.set(resource.value, result.data);
       return result.data;
     },
   };
+}
+
+/** Most texts hold no null and need no copy. */
+function holdsNull(value: unknown): boolean {
+  if (value === null) return true;
+  if (Array.isArray(value)) return value.some(holdsNull);
+  return isRecord(value) && Object.values(value).some(holdsNull);
 }
 
 function versionProblems(
