@@ -47,7 +47,7 @@ async function explain({ body, bindings, resolved }: Extract<ToCompiler, { reado
   const [{ answerExplain }, { SharedLimitStore }] = await Promise.all([import('./explain.ts'), import('../../decide/limit-store.ts')]);
   if (current === null) return await answerExplain(null, body);
   const limits = new SharedLimitStore(limitMemory).reader();
-  return await answerExplain(current.compiled, body, { tables: current.tables, limits, bindings, resolved });
+  return await answerExplain({ ...current, limits, bindings, resolved }, body);
 }
 
 async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { readonly type: 'compile' }>): Promise<FromCompiler> {

@@ -3,7 +3,7 @@ import { callerOf } from '../../dialects/caller.ts';
 import type { Compiled } from '../../dialects/compile.ts';
 import type { LimitStore } from '../../decide/limit.ts';
 import type { Binding, FlatTables, ResolvedEndpoints } from '../../model/events.ts';
-import { Explainer, explainerOf } from '../../proxy/explain.ts';
+import { Explainer } from '../../proxy/explain.ts';
 
 interface Answer {
   readonly status: number;
@@ -31,8 +31,9 @@ const question = z.strictObject({
   bodyBytes: z.int().min(0).default(0),
 });
 
-/** What a running gateway knows beside its configuration. */
-export interface ExplainLive {
+/** What a running gateway knows. */
+export interface ExplainInput {
+  readonly compiled: Compiled;
   readonly tables: FlatTables;
   /** Reads the workers' counters and takes nothing. */
   readonly limits: LimitStore;
@@ -42,9 +43,9 @@ export interface ExplainLive {
   readonly resolved: readonly ResolvedEndpoints[];
 }
 
-/** Answer to `POST /api/v1/explain`. Without `live`, rate limits are told as conditions and endpoints as configured. */
-export async function answerExplain(compiled: Compiled | null, body: string, live: ExplainLive | null = null): Promise<Answer> {
-  if (compiled === null) return failure(503, 'no configuration serves yet');
+/** Answer to `POST /api/v1/explain`; null: nothing serves yet. */
+export async function answerExplain(input: ExplainInput | null, body: string): Promise<Answer> {
+  if (input === null) return failure(503, 'no configuration serves yet');
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -54,15 +55,15 @@ export async function answerExplain(compiled: Compiled | null, body: string, liv
   const parsed = question.safeParse(value);
   if (!parsed.success) return failure(400, z.prettifyError(parsed.error));
   const { from, address, ...request } = parsed.data;
-  const caller = from === null ? null : callerOf(from, compiled.resources);
+  const caller = from === null ? null : callerOf(from, input.compiled.resources);
   if (caller !== null && !caller.ok) return failure(400, caller.error);
-  const explainer = live === null ? explainerOf(compiled.snapshot) : liveExplainer(live);
-  const listener = address ?? (live === null ? null : listenerBehind(request.url, compiled, live.bindings));
+  const explainer = liveExplainer(input);
+  const listener = address ?? listenerBehind(request.url, input);
   const result = await explainer.explain({ ...request, address: listener, caller: caller === null ? null : caller.value });
   return { status: 200, text: JSON.stringify(result) };
 }
 
-function liveExplainer({ tables, limits, resolved }: ExplainLive): Explainer {
+function liveExplainer({ tables, limits, resolved }: ExplainInput): Explainer {
   const addresses = new Map(
     resolved.map(({ cluster, endpoints }) => [
       cluster,
@@ -73,7 +74,7 @@ function liveExplainer({ tables, limits, resolved }: ExplainLive): Explainer {
 }
 
 /** With --map-port a client's URL names the real port; the configuration's wins where both could be meant. */
-function listenerBehind(url: string, compiled: Compiled, bindings: readonly Binding[]): string | null {
+function listenerBehind(url: string, { compiled, bindings }: ExplainInput): string | null {
   const parsed = URL.parse(url);
   const port = Number(parsed?.port === '' ? (parsed.protocol === 'https:' ? 443 : 80) : parsed?.port);
   if (compiled.snapshot.listeners.some((listener) => listener.port === port)) return null;
