@@ -53,7 +53,7 @@ function define(resource: Resource, entry: ServiceEntry, selectable: readonly Wo
   return spec.hosts.map((written) => {
     const host = qualify(written, resource.namespace);
     const own = selector === undefined && workloads.length === 0 && resolution !== 'STATIC';
-    const addresses = workloads.map((one) => one.address ?? '');
+    const addresses = workloads.map((one) => one.address ?? '').filter((address) => !address.startsWith('unix://'));
     return {
       host,
       namespace: resource.namespace,
@@ -80,7 +80,8 @@ function endpointOf(workload: Workload, port: EntryPort | undefined, number: num
     {
       address,
       port: (port === undefined ? undefined : (workload.ports?.[port.name] ?? port.targetPort)) ?? number,
-      weight: workload.weight ?? 1,
+      // In protobuf 0 is "not set".
+      weight: workload.weight || 1,
       labels: workload.labels ?? {},
       locality: workload.locality ?? workload.labels?.['istio-locality'] ?? '',
     },
