@@ -5,9 +5,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { OfflineLimitStore } from '../decide/limit.ts';
 import { compileFiles } from '../dialects/compile.ts';
-import { compileTables } from '../proxy/route/compile.ts';
 import { answerExplain } from './run/explain.ts';
 
 const config = `
@@ -121,12 +119,11 @@ for (const row of misuse) {
 
 test('explain --server asks the admin API and gets the same answer', async () => {
   const compiled = await compileFiles([join(folder, 'config.yaml')]);
-  const input = { compiled, tables: compileTables(compiled.snapshot), limits: new OfflineLimitStore(), bindings: [], resolved: [] };
   const server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
     request.on('end', () => {
-      void answerExplain(input, request.url === '/api/v1/explain' ? body : '').then(({ status, text }) =>
+      void answerExplain(request.url === '/api/v1/explain' ? compiled : null, body).then(({ status, text }) =>
         response.writeHead(status).end(text),
       );
     });
@@ -138,6 +135,14 @@ test('explain --server asks the admin API and gets the same answer', async () =>
   server.close();
   assert.equal(code, 0);
   assert.equal(JSON.parse(stdout).route.name, 'cart');
+});
+
+test('the admin API refuses what it cannot read', async () => {
+  const compiled = await compileFiles([join(folder, 'config.yaml')]);
+  assert.equal((await answerExplain(null, '{}')).status, 503);
+  for (const body of ['{', '{}', '{"url":"http://a/","colour":1}', '{"url":"http://a/","from":"me"}']) {
+    assert.equal((await answerExplain(compiled, body)).status, 400, body);
+  }
 });
 
 test('test tells what failed, where, and which rules were not reached', async () => {
