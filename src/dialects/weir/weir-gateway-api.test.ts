@@ -109,8 +109,8 @@ test('property: whatever a document of weir.dev holds, compiling ends with a sna
     tree: fc.oneof({ depthSize: 'small' }, leaf, fc.array(tie('tree'), { maxLength: 3 }), fc.dictionary(key, tie('tree'), { maxKeys: 4 })),
   }));
   await fc.assert(
-    fc.asyncProperty(kind, tree, tree, async (kind, metadata, spec) => {
-      const text = `${base}\n---\n${JSON.stringify({ apiVersion: 'weir.dev/v1', kind, metadata: { name: 'p', ...(typeof metadata === 'object' ? metadata : {}) }, spec })}\n`;
+    fc.asyncProperty(kind, fc.dictionary(key, tree, { maxKeys: 3 }), tree, async (kind, metadata, spec) => {
+      const text = `${base}\n---\n${JSON.stringify({ apiVersion: 'weir.dev/v1', kind, metadata: { name: 'p', ...metadata }, spec })}\n`;
       const { snapshot } = await compileSources([{ file: 'config.yaml', text }], defaultOptions, null);
       assert.ok(snapshot.routes.length >= 2);
     }),
