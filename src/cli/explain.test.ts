@@ -5,8 +5,10 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { OfflineLimitStore } from '../decide/limit.ts';
 import { compileFiles } from '../dialects/compile.ts';
-import { answerExplain } from './run/explain.ts';
+import { compileTables } from '../proxy/route/compile.ts';
+import { answerExplain, type ExplainInput } from './run/explain.ts';
 
 const config = `
 apiVersion: networking.istio.io/v1
@@ -99,6 +101,11 @@ test('explain in text begins with the decision and says why the others lost', as
   assert.match(stdout, /cart: path: '\/cart' is not a prefix of '\/other' {2}config\.yaml:\d+/);
 });
 
+async function running(): Promise<ExplainInput> {
+  const compiled = await compileFiles([join(folder, 'config.yaml')]);
+  return { compiled, tables: compileTables(compiled.snapshot), limits: new OfflineLimitStore(), bindings: [], resolved: [] };
+}
+
 const misuse: readonly { readonly name: string; readonly args: readonly string[]; readonly code: number; readonly says: RegExp }[] = [
   { name: 'no configuration', args: ['http://a.test/'], code: 2, says: /-f PATH/ },
   { name: 'no URL', args: ['-f', 'config.yaml', 'a.test'], code: 2, says: /not a URL/ },
@@ -118,12 +125,12 @@ for (const row of misuse) {
 }
 
 test('explain --server asks the admin API and gets the same answer', async () => {
-  const compiled = await compileFiles([join(folder, 'config.yaml')]);
+  const input = await running();
   const server = createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
     request.on('end', () => {
-      void answerExplain(request.url === '/api/v1/explain' ? compiled : null, body).then(({ status, text }) =>
+      void answerExplain(request.url === '/api/v1/explain' ? input : null, body).then(({ status, text }) =>
         response.writeHead(status).end(text),
       );
     });
@@ -138,10 +145,10 @@ test('explain --server asks the admin API and gets the same answer', async () =>
 });
 
 test('the admin API refuses what it cannot read', async () => {
-  const compiled = await compileFiles([join(folder, 'config.yaml')]);
+  const input = await running();
   assert.equal((await answerExplain(null, '{}')).status, 503);
   for (const body of ['{', '{}', '{"url":"http://a/","colour":1}', '{"url":"http://a/","from":"me"}']) {
-    assert.equal((await answerExplain(compiled, body)).status, 400, body);
+    assert.equal((await answerExplain(input, body)).status, 400, body);
   }
 });
 
