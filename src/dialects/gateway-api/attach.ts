@@ -15,6 +15,7 @@ interface Refusal {
 
 export interface RouteSpec {
   readonly parentRefs: readonly ParentRef[];
+  readonly useDefaultGateways?: 'All' | 'None' | undefined;
   readonly hostnames: readonly string[];
 }
 
@@ -26,8 +27,23 @@ export function attachRoute(
   spec: RouteSpec,
 ): ResourceStatus['parents'] {
   const resolved = resolvedRefs(unit);
+  if (spec.useDefaultGateways === 'All')
+    report(
+      context,
+      'WR0108',
+      unit.resource,
+      ['spec', 'useDefaultGateways'],
+      'useDefaultGateways does not run yet: the route attaches by parentRefs only',
+    );
   if (spec.parentRefs.length === 0)
-    report(context, 'WR0301', unit.resource, ['spec'], `${unit.kind} ${unit.key} has no parentRefs: it is not served`, 'write parentRefs: [{name: <Gateway>}]');
+    report(
+      context,
+      'WR0301',
+      unit.resource,
+      ['spec'],
+      `${unit.kind} ${unit.key} has no parentRefs: it is not served`,
+      'write parentRefs: [{name: <Gateway>}]',
+    );
   return spec.parentRefs.map((ref, index) => {
     const namespace = ref.namespace ?? unit.namespace;
     const refusal = attachParent(context, gateways, unit, spec, ref, namespace);
@@ -53,11 +69,26 @@ function attachParent(
 ): Refusal | null {
   const what = `${ref.kind} ${namespace}/${ref.name}`;
   if (ref.group === '' && ref.kind === 'Service')
-    return { code: 'WR0108', reason: 'Pending', message: `routes of a mesh (parent ${what}) do not run yet`, hint: 'attach the route to a Gateway' };
+    return {
+      code: 'WR0108',
+      reason: 'Pending',
+      message: `routes of a mesh (parent ${what}) do not run yet`,
+      hint: 'attach the route to a Gateway',
+    };
   if (ref.group === gatewayGroup && ref.kind === 'ListenerSet')
-    return { code: 'WR0108', reason: 'Pending', message: `ListenerSets (parent ${what}) do not run yet`, hint: 'put the listeners into the Gateway' };
+    return {
+      code: 'WR0108',
+      reason: 'Pending',
+      message: `ListenerSets (parent ${what}) do not run yet`,
+      hint: 'put the listeners into the Gateway',
+    };
   if (ref.group !== gatewayGroup || ref.kind !== 'Gateway')
-    return { code: 'WR0302', reason: 'NoMatchingParent', message: `${ref.kind}.${ref.group} cannot be the parent of a route`, hint: 'write kind: Gateway' };
+    return {
+      code: 'WR0302',
+      reason: 'NoMatchingParent',
+      message: `${ref.kind}.${ref.group} cannot be the parent of a route`,
+      hint: 'write kind: Gateway',
+    };
   const gateway = gateways.get(`${namespace}/${ref.name}`);
   if (gateway === undefined)
     return { code: 'WR0301', reason: 'NoMatchingParent', message: `${what} is not in the configuration: the route is not served there` };
@@ -66,9 +97,14 @@ function attachParent(
 
 function attachGateway(context: Context, gateway: GatewayUnit, unit: RouteUnit, spec: RouteSpec, ref: ParentRef): Refusal | null {
   const named = gateway.listeners.filter(
-    (listener) => (ref.sectionName === undefined || listener.spec.name === ref.sectionName) && (ref.port === undefined || listener.spec.port === ref.port),
+    (listener) =>
+      (ref.sectionName === undefined || listener.spec.name === ref.sectionName) &&
+      (ref.port === undefined || listener.spec.port === ref.port),
   );
-  const wanted = [...(ref.sectionName === undefined ? [] : [`named '${ref.sectionName}'`]), ...(ref.port === undefined ? [] : [`on port ${ref.port}`])].join(' ');
+  const wanted = [
+    ...(ref.sectionName === undefined ? [] : [`named '${ref.sectionName}'`]),
+    ...(ref.port === undefined ? [] : [`on port ${ref.port}`]),
+  ].join(' ');
   if (named.length === 0)
     return {
       code: 'WR0302',
@@ -78,15 +114,25 @@ function attachGateway(context: Context, gateway: GatewayUnit, unit: RouteUnit, 
     };
   const usable = named.filter((listener) => listener.refused === null);
   if (usable.length === 0)
-    return { code: 'WR0302', reason: 'NoMatchingParent', message: `no listener ${wanted ? `${wanted} ` : ''}of Gateway ${gateway.key} is valid: ${named[0].refused?.message ?? ''}` };
+    return {
+      code: 'WR0302',
+      reason: 'NoMatchingParent',
+      message: `no listener ${wanted ? `${wanted} ` : ''}of Gateway ${gateway.key} is valid: ${named[0].refused?.message ?? ''}`,
+    };
   const allowing = usable.filter((listener) => allows(context, listener, unit));
-  if (allowing.length === 0)
+  if (allowing.length === 0) {
+    const kind = usable.some((listener) => listener.supportedKinds.includes(unit.kind));
     return {
       code: 'WR0303',
       reason: 'NotAllowedByListeners',
-      message: `no listener of Gateway ${gateway.key} allows ${unit.kind}s of namespace ${unit.namespace}`,
-      hint: "see allowedRoutes of the Gateway's listeners; without it only routes of the Gateway's own namespace attach",
+      message: kind
+        ? `no listener of Gateway ${gateway.key} allows routes of namespace ${unit.namespace}`
+        : `no listener of Gateway ${gateway.key} allows ${unit.kind}s`,
+      hint: kind
+        ? `add allowedRoutes: {namespaces: {from: All}} to the listener; without it only routes of namespace ${gateway.namespace} attach`
+        : `add {kind: ${unit.kind}} to allowedRoutes.kinds of the listener`,
     };
+  }
   const fitting = allowing.flatMap((listener) => {
     const hosts = intersectHosts(spec.hostnames, listener.hostname);
     return hosts === null ? [] : [{ listener, hosts }];
@@ -106,7 +152,9 @@ function attachGateway(context: Context, gateway: GatewayUnit, unit: RouteUnit, 
       continue;
     }
     attached++;
-    if (!listener.attachments.some((one) => one.unit === unit)) listener.attachments.push({ unit, hosts });
+    // Routes come one by one: if this one is attached already, by another parentRef, it is the last.
+    if (listener.attachments.at(-1)?.unit !== unit) listener.attachments.push({ unit, hosts });
+    listener.attachedKinds.add(unit.kind);
   }
   if (attached > 0 || rival === null) return null;
   return {
@@ -119,6 +167,7 @@ function attachGateway(context: Context, gateway: GatewayUnit, unit: RouteUnit, 
 
 /** GRPCRoute and HTTPRoute exclude one another on a hostname; the older one was attached before. */
 function otherKind(listener: ListenerUnit, unit: RouteUnit, hosts: readonly HostShare[]): RouteUnit | null {
+  if (listener.attachedKinds.size === 0 || (listener.attachedKinds.size === 1 && listener.attachedKinds.has(unit.kind))) return null;
   for (const one of listener.attachments) if (one.unit.kind !== unit.kind && overlap(one.hosts, hosts)) return one.unit;
   return null;
 }
@@ -142,7 +191,14 @@ function accepted(unit: RouteUnit, refusal: Refusal | null): Condition {
 function partlyInvalid(unit: RouteUnit): readonly Condition[] {
   const bad = unit.rules.filter((rule) => rule.unsupported !== null);
   if (bad.length === 0 || bad.length === unit.rules.length) return [];
-  return [condition('PartiallyInvalid', true, 'UnsupportedValue', `rules left out: ${bad.map((rule) => rule.route.rule).join(', ')}; ${bad[0].unsupported}`)];
+  return [
+    condition(
+      'PartiallyInvalid',
+      true,
+      'UnsupportedValue',
+      `rules left out: ${bad.map((rule) => rule.route.rule).join(', ')}; ${bad[0].unsupported}`,
+    ),
+  ];
 }
 
 function resolvedRefs(unit: RouteUnit): Condition {
@@ -152,4 +208,3 @@ function resolvedRefs(unit: RouteUnit): Condition {
   }
   return condition('ResolvedRefs', true, 'ResolvedRefs', 'all references resolve');
 }
-

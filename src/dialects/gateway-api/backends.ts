@@ -77,18 +77,27 @@ function resolveBackend(context: Context, resource: Resource, ref: BackendRef, n
   // Permission first: an answer about a Service in a foreign namespace would tell what stands there.
   const from = { group: gatewayGroup, kind: resource.kind, namespace: resource.namespace ?? 'default' };
   if (!permitted(context, from, { group: '', kind: 'Service', namespace, name: ref.name }))
-    return { reason: 'RefNotPermitted', message: `no ReferenceGrant in namespace ${namespace} lets ${resource.kind}s of ${from.namespace} refer to Service ${ref.name}` };
+    return {
+      reason: 'RefNotPermitted',
+      message: `no ReferenceGrant in namespace ${namespace} lets ${resource.kind}s of ${from.namespace} refer to Service ${ref.name}`,
+    };
   const service = context.services.resolve(`${ref.name}.${namespace}.svc.cluster.local`, namespace);
   if (service === null) return { reason: 'BackendNotFound', message: `Service ${namespace}/${ref.name} is not in the configuration` };
   const number = ref.port ?? 0;
   const port = service.ports.find((one) => one.number === number);
   if (port === undefined && !service.anyPort)
-    return { reason: 'BackendNotFound', message: `Service ${namespace}/${ref.name} has no port ${number}; it has ${service.ports.map((one) => one.number).join(', ') || 'none'}` };
+    return {
+      reason: 'BackendNotFound',
+      message: `Service ${namespace}/${ref.name} has no port ${number}; it has ${service.ports.map((one) => one.number).join(', ') || 'none'}`,
+    };
   // Only appProtocol binds: a port that is merely named `http2` or `https` gets plain HTTP, as from other gateways.
   const fromName = port?.name?.toLowerCase().startsWith(port.protocol) === true;
   if (port !== undefined && !fromName && unspoken.has(port.protocol))
-    return { reason: 'UnsupportedProtocol', message: `port ${number} of Service ${namespace}/${ref.name} speaks ${port.protocol}, which does not run yet` };
-  return clusterOf(service, number);
+    return {
+      reason: 'UnsupportedProtocol',
+      message: `port ${number} of Service ${namespace}/${ref.name} speaks ${port.protocol}, which does not run yet`,
+    };
+  return context.clusters.get(clusterName(service.host, number, null)) ?? clusterOf(service, number);
 }
 
 /** Kubernetes has no balancing policy of its own: fewest active requests of two, Istio's and Weir's default. */

@@ -118,7 +118,10 @@ export function createdAt(resource: Resource): number {
 }
 
 /** Oldest first, then by `namespace/name` (Gateway API tie-breaking). */
-export function byAge(a: { readonly created: number; readonly key: string }, b: { readonly created: number; readonly key: string }): number {
+export function byAge(
+  a: { readonly created: number; readonly key: string },
+  b: { readonly created: number; readonly key: string },
+): number {
   if (a.created !== b.created) return a.created < b.created ? -1 : 1;
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
 }

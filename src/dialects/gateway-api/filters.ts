@@ -16,8 +16,17 @@ export interface Filters {
   readonly blocked?: { readonly status: number; readonly reason: string };
 }
 
-/** Filters of an ExtensionRef target in the route's namespace; null: it names nothing that runs. */
-export type ResolveExtension = (group: string, kind: string, namespace: string, name: string) => readonly FilterConfig[] | null;
+/**
+ * Filters of an ExtensionRef target in the route's namespace; null: it names nothing that runs. `user` names the place
+ * that refers to it.
+ */
+export type ResolveExtension = (
+  group: string,
+  kind: string,
+  namespace: string,
+  name: string,
+  user: string,
+) => readonly FilterConfig[] | null;
 
 interface Draft {
   readonly configs: FilterConfig[];
@@ -68,7 +77,7 @@ export function compileFilters(
         draft.blocked ??= { status: 503, reason: 'ExternalAuth does not run yet' };
         break;
       case 'ExtensionRef':
-        extension(context, resource, filter.extensionRef, [...at, 'extensionRef'], draft, resolve);
+        extension(context, resource, filter.extensionRef, [...at, 'extensionRef'], state, draft, resolve);
         break;
     }
   }
@@ -117,17 +126,23 @@ function extension(
   resource: Resource,
   ref: { readonly group: string; readonly kind: string; readonly name: string },
   path: Path,
+  state: string,
   draft: Draft,
   resolve: ResolveExtension,
 ): void {
-  const configs = resolve(ref.group, ref.kind, resource.namespace ?? 'default', ref.name);
-  if (configs !== null) {
+  const configs = resolve(ref.group, ref.kind, resource.namespace ?? 'default', ref.name, state);
+  // On one backend only what acts per attempt can run; a limit or an authentication there would never be asked.
+  if (configs !== null && (!path.includes('backendRefs') || configs.every(({ name }) => name === 'header-modifier'))) {
     draft.configs.push(...configs);
     return;
   }
   const what = `${ref.kind}.${ref.group} '${ref.name}'`;
-  report(context, 'WR0315', resource, path, `ExtensionRef ${what} cannot be resolved: the requests of its scope get 500`, 'name a Policy of weir.dev in the namespace of the route');
-  draft.blocked ??= { status: 500, reason: `ExtensionRef ${what} cannot be resolved` };
+  const [reason, hint] =
+    configs === null
+      ? ['cannot be resolved', 'name a Policy of weir.dev in the namespace of the route']
+      : ['holds filters that cannot run for one backend', 'refer to it from the filters of the rule'];
+  report(context, 'WR0315', resource, path, `ExtensionRef ${what} ${reason}: the requests of its scope get 500`, hint);
+  draft.blocked ??= { status: 500, reason: `ExtensionRef ${what} ${reason}` };
 }
 
 function pathRewrite(modifier: PathModifier): PathRewrite {

@@ -36,6 +36,7 @@ export interface ListenerUnit {
   refused: { readonly reason: string; readonly message: string } | null;
   conflicted: boolean;
   readonly attachments: Attachment[];
+  readonly attachedKinds: Set<RouteUnit['kind']>;
   /** `address:port` of model listeners that carry it, empty when it is not served. */
   readonly sockets: string[];
 }
@@ -82,7 +83,11 @@ function readGateway(context: Context, resource: Resource, spec: Gateway['spec']
   return unit;
 }
 
-function readAddresses(context: Context, resource: Resource, spec: Gateway['spec']): { addresses: readonly string[]; problem: GatewayUnit['addressProblem'] } {
+function readAddresses(
+  context: Context,
+  resource: Resource,
+  spec: Gateway['spec'],
+): { addresses: readonly string[]; problem: GatewayUnit['addressProblem'] } {
   if (spec.addresses.length === 0) return { addresses: [context.input.options.bind], problem: null };
   const addresses = new Set<string>();
   let problem: GatewayUnit['addressProblem'] = null;
@@ -90,7 +95,14 @@ function readAddresses(context: Context, resource: Resource, spec: Gateway['spec
     const path: Path = ['spec', 'addresses', index];
     if (type !== 'IPAddress') {
       problem ??= { reason: 'UnsupportedAddress', message: `addresses of type ${type} cannot be bound` };
-      report(context, 'WR0317', resource, [...path, 'type'], `addresses of type ${type} cannot be bound`, 'write type: IPAddress, or remove addresses to listen on every interface');
+      report(
+        context,
+        'WR0317',
+        resource,
+        [...path, 'type'],
+        `addresses of type ${type} cannot be bound`,
+        'write type: IPAddress, or remove addresses to listen on every interface',
+      );
     } else if (value === undefined) addresses.add(context.input.options.bind);
     else if (isIP(value) !== 0) addresses.add(value.toLowerCase());
     else {
@@ -118,8 +130,16 @@ function readListener(context: Context, gateway: GatewayUnit, index: number, spe
     refused = { reason: 'UnsupportedProtocol', message: `protocol ${spec.protocol} is not supported` };
     report(context, 'WR0310', resource, [...path, 'protocol'], refused.message, 'write HTTP, HTTPS, TLS, TCP or UDP');
   } else if (spec.protocol !== 'HTTP') {
-    report(context, 'WR0108', resource, [...path, 'protocol'], `listener '${spec.name}': ${spec.protocol} does not run yet, port ${spec.port} is not opened for it`, 'protocol HTTP runs');
-    if (spec.protocol === 'TCP' || spec.protocol === 'UDP') refused = { reason: 'UnsupportedProtocol', message: `protocol ${spec.protocol} does not run yet` };
+    report(
+      context,
+      'WR0108',
+      resource,
+      [...path, 'protocol'],
+      `listener '${spec.name}': ${spec.protocol} does not run yet, port ${spec.port} is not opened for it`,
+      'protocol HTTP runs',
+    );
+    if (spec.protocol === 'TCP' || spec.protocol === 'UDP')
+      refused = { reason: 'UnsupportedProtocol', message: `protocol ${spec.protocol} does not run yet` };
   }
   let refs: ListenerUnit['refs'] = null;
   const wanted = spec.allowedRoutes?.kinds;
@@ -130,11 +150,30 @@ function readListener(context: Context, gateway: GatewayUnit, index: number, spe
       if (group === gatewayGroup && possible.includes(kind)) supportedKinds.push(kind);
       else {
         refs ??= { reason: 'InvalidRouteKinds', message: `${kind} cannot attach to a listener of protocol ${spec.protocol}` };
-        report(context, 'WR0318', resource, [...path, 'allowedRoutes', 'kinds', at], `${kind} cannot attach to a listener of protocol ${spec.protocol}`, `possible: ${possible.join(', ') || 'none'}`);
+        report(
+          context,
+          'WR0318',
+          resource,
+          [...path, 'allowedRoutes', 'kinds', at],
+          `${kind} cannot attach to a listener of protocol ${spec.protocol}`,
+          `possible: ${possible.join(', ') || 'none'}`,
+        );
       }
     }
   refs ??= checkCertificates(context, gateway, spec, path);
-  return { gateway, index, spec, hostname: spec.hostname ?? null, supportedKinds, refs, refused, conflicted: false, attachments: [], sockets: [] };
+  return {
+    gateway,
+    index,
+    spec,
+    hostname: spec.hostname ?? null,
+    supportedKinds,
+    refs,
+    refused,
+    conflicted: false,
+    attachments: [],
+    attachedKinds: new Set(),
+    sockets: [],
+  };
 }
 
 /** Certificates are not used before TLS runs; their references are checked all the same. */
@@ -175,12 +214,20 @@ function findConflicts(context: Context, { resource, listeners }: GatewayUnit): 
       const message = `Conflicted: listeners '${one.spec.name}' and '${other.spec.name}' share port ${one.spec.port}${protocol ? ` with protocols ${one.spec.protocol} and ${other.spec.protocol}` : ` and hostname ${one.hostname ?? '(any)'}`}`;
       one.conflicted = true;
       one.refused ??= { reason, message };
-      report(context, 'WR0309', resource, ['spec', 'listeners', one.index], message, protocol ? 'give one of them another port' : 'give one of them another hostname or port');
+      report(
+        context,
+        'WR0309',
+        resource,
+        ['spec', 'listeners', one.index],
+        message,
+        protocol ? 'give one of them another port' : 'give one of them another hostname or port',
+      );
     }
 }
 
 function reportPending(context: Context, { resource, spec }: GatewayUnit): void {
-  const pending = (field: string, effect: string): void => report(context, 'WR0108', resource, ['spec', field], `${field} does not run yet: ${effect}`);
+  const pending = (field: string, effect: string): void =>
+    report(context, 'WR0108', resource, ['spec', field], `${field} does not run yet: ${effect}`);
   if (spec.infrastructure !== undefined) pending('infrastructure', 'Weir creates no cluster objects that would carry it');
   if (spec.allowedListeners !== undefined) pending('allowedListeners', 'listeners of ListenerSets are not opened');
   if (spec.tls !== undefined) pending('tls', 'TLS listeners and client certificates are not used');
@@ -193,11 +240,15 @@ export function listenerConditions(listener: ListenerUnit): readonly Condition[]
   const programmed = sockets.length > 0;
   const waits = `${spec.protocol} does not run yet: the port is not opened`;
   return [
-    refused === null ? condition('Accepted', true, 'Accepted', 'the listener is valid') : condition('Accepted', false, refused.reason, refused.message),
+    refused === null
+      ? condition('Accepted', true, 'Accepted', 'the listener is valid')
+      : condition('Accepted', false, refused.reason, refused.message),
     conflicted && refused !== null
       ? condition('Conflicted', true, refused.reason, refused.message)
       : condition('Conflicted', false, 'NoConflicts', 'no other listener takes its place'),
-    refs === null ? condition('ResolvedRefs', true, 'ResolvedRefs', 'all references resolve') : condition('ResolvedRefs', false, refs.reason, refs.message),
+    refs === null
+      ? condition('ResolvedRefs', true, 'ResolvedRefs', 'all references resolve')
+      : condition('ResolvedRefs', false, refs.reason, refs.message),
     programmed
       ? condition('Programmed', true, 'Programmed', `serves on ${sockets.join(', ')}`)
       : refused !== null
@@ -221,7 +272,12 @@ export function gatewayConditions(gateway: GatewayUnit): readonly Condition[] {
         ? condition('Accepted', valid.length > 0, 'ListenersNotValid', `not valid: ${names(refused)}`)
         : condition('Accepted', true, 'Accepted', 'all listeners are valid'),
     addressProblem !== null
-      ? condition('Programmed', false, addressProblem.reason === 'AddressNotUsable' ? 'AddressNotUsable' : 'Invalid', addressProblem.message)
+      ? condition(
+          'Programmed',
+          false,
+          addressProblem.reason === 'AddressNotUsable' ? 'AddressNotUsable' : 'Invalid',
+          addressProblem.message,
+        )
       : programmed.length > 0
         ? condition('Programmed', true, 'Programmed', `serving: ${names(programmed)}`)
         : condition('Programmed', false, valid.length > 0 ? 'Pending' : 'Invalid', 'no listener is served'),

@@ -96,7 +96,9 @@ function routeUnit(resource: Resource, kind: RouteUnit['kind'], rules: RouteUnit
 
 /** Routes that at least one listener took, oldest first. */
 function attachedOf(gateways: readonly GatewayUnit[], units: readonly Unit[]): readonly Unit[] {
-  const attached = new Set(gateways.flatMap((gateway) => gateway.listeners.flatMap((listener) => listener.attachments.map((one) => one.unit))));
+  const attached = new Set(
+    gateways.flatMap((gateway) => gateway.listeners.flatMap((listener) => listener.attachments.map((one) => one.unit))),
+  );
   return units.filter(({ unit }) => attached.has(unit));
 }
 

@@ -98,7 +98,13 @@ function rankedMatches(listener: ListenerUnit, routeIndex: ReadonlyMap<Route, nu
         if (at === undefined) continue;
         for (const { index, match, rank } of matches)
           ranked.push({
-            rank: { numbers: [group.rank, -group.length, ...rank.numbers], created: unit.created, key: unit.key, rule: route.rule, match: index },
+            rank: {
+              numbers: [group.rank, -group.length, ...rank.numbers],
+              created: unit.created,
+              key: unit.key,
+              rule: route.rule,
+              match: index,
+            },
             entry: {
               route: at,
               index,
@@ -110,4 +116,3 @@ function rankedMatches(listener: ListenerUnit, routeIndex: ReadonlyMap<Route, nu
     }
   return ranked.sort((a, b) => compareRanks(a.rank, b.rank)).map(({ entry }) => entry);
 }
-

@@ -60,7 +60,9 @@ interface Named {
 }
 
 function listPatterns(list: readonly Named[], field: string): readonly Pattern[] {
-  return list.flatMap(({ type, value }, index) => (type === 'RegularExpression' ? [{ pattern: value, path: [field, index, 'value'] }] : []));
+  return list.flatMap(({ type, value }, index) =>
+    type === 'RegularExpression' ? [{ pattern: value, path: [field, index, 'value'] }] : [],
+  );
 }
 
 /** Header names ignore case; of several entries with one name only the first counts. */

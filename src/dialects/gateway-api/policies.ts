@@ -38,7 +38,9 @@ interface Target {
 
 /** Closes the clusters of every dialect that lead to a policy's target. */
 export function blockTlsBackends(snapshot: Snapshot, input: TranslateInput): Snapshot {
-  const targets = input.resources.filter((resource) => resource.dialect === 'gateway-api' && resource.kind === 'BackendTLSPolicy').flatMap(targetsOf);
+  const targets = input.resources
+    .filter((resource) => resource.dialect === 'gateway-api' && resource.kind === 'BackendTLSPolicy')
+    .flatMap(targetsOf);
   if (targets.length === 0) return snapshot;
   const services = buildServiceIndex(input.resources);
   const clusters = snapshot.clusters.map((cluster) => {

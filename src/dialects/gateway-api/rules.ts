@@ -89,7 +89,10 @@ function compileRule(head: RouteHead, rule: CommonRule, index: number, parts: Pa
       name: `${resource.namespace ?? 'default'}/${resource.name}/${rule.name ?? index}`,
       rule: index,
       origin: originAt(resource, path),
-      action: unsupported === null ? actionOf(head, path, filters, backends, parts.timeoutMs) : { kind: 'blocked', status: 500, reason: unsupported },
+      action:
+        unsupported === null
+          ? actionOf(head, path, filters, backends, parts.timeoutMs)
+          : { kind: 'blocked', status: 500, reason: unsupported },
       filters: filters.configs,
       pending: [...filters.pending, ...backendPending, ...parts.pending],
     },
@@ -115,7 +118,14 @@ function actionOf(head: RouteHead, path: Path, filters: Filters, backends: reado
   if (filters.blocked !== undefined) return { kind: 'blocked', ...filters.blocked };
   if (filters.redirect !== undefined) return filters.redirect;
   if (backends.length === 0) {
-    report(context, 'WR0313', resource, path, 'the rule has no backendRefs: its requests get 500', 'add backendRefs, or a RequestRedirect filter');
+    report(
+      context,
+      'WR0313',
+      resource,
+      path,
+      'the rule has no backendRefs: its requests get 500',
+      'add backendRefs, or a RequestRedirect filter',
+    );
     return { kind: 'blocked', status: 500, reason: 'the rule has no backendRefs' };
   }
   if (backends.every(({ destination }) => destination.weight === 0))
@@ -140,7 +150,14 @@ function badPattern({ context, resource }: RouteHead, patterns: readonly Pattern
   for (const { pattern, path } of patterns) {
     const result = compileRegex(pattern, { anchor: 'full' });
     if (result.ok) continue;
-    report(context, 'WR0111', resource, path, `'${pattern}' is not a valid RE2 expression: ${result.error}`, 'RE2 has no look-around and no back-references');
+    report(
+      context,
+      'WR0111',
+      resource,
+      path,
+      `'${pattern}' is not a valid RE2 expression: ${result.error}`,
+      'RE2 has no look-around and no back-references',
+    );
     first ??= `'${pattern}' is not a valid RE2 expression`;
   }
   return first;

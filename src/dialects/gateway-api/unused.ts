@@ -26,9 +26,21 @@ export function classStatus(context: Context, resource: Resource): readonly Reso
   if (found === null) return [];
   const { controllerName: controller, parametersRef } = found.spec;
   if (controller !== controllerName)
-    report(context, 'WR0312', resource, ['spec', 'controllerName'], `GatewayClass ${resource.name} names the controller ${controller}; Weir serves its Gateways here`);
+    report(
+      context,
+      'WR0312',
+      resource,
+      ['spec', 'controllerName'],
+      `GatewayClass ${resource.name} names the controller ${controller}; Weir serves its Gateways here`,
+    );
   if (parametersRef !== undefined)
-    report(context, 'WR0108', resource, ['spec', 'parametersRef'], 'parametersRef does not run yet: parameters of other controllers have no effect');
+    report(
+      context,
+      'WR0108',
+      resource,
+      ['spec', 'parametersRef'],
+      'parametersRef does not run yet: parameters of other controllers have no effect',
+    );
   const { kind, name, origin } = resource;
   return [
     {

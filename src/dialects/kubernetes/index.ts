@@ -3,7 +3,7 @@ import type { Diagnostic } from '../../model/diagnostic.ts';
 import { emptyFragment } from '../../model/snapshot.ts';
 import type { Dialect, Resource } from '../dialect.ts';
 import { kindTable } from '../kubernetes-kinds.ts';
-import { ingressKind, kubernetesKinds, serviceKind } from './schema.ts';
+import { endpointSliceKind, ingressKind, kubernetesKinds, serviceKind } from './schema.ts';
 import { kubernetesServices } from './services.ts';
 
 const table = kindTable('kubernetes', kubernetesKinds);
@@ -25,6 +25,9 @@ export const kubernetes: Dialect = {
           pending(resource, ['kind'], 'Ingress is checked and does not run yet', 'write an HTTPRoute; it says the same and more'),
         );
       else checkService(resource, diagnostics);
+      const slice = endpointSliceKind.of(resource);
+      if (slice?.endpoints.some((endpoint) => endpoint.hints !== undefined))
+        diagnostics.push(pending(resource, ['endpoints'], 'hints do not run yet: all zones are used alike'));
     }
     const byOrigin = new Map(resources.map((resource) => [resource.origin, resource]));
     for (const service of kubernetesServices(resources)) {

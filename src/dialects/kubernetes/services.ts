@@ -86,22 +86,31 @@ function fromSlices(
   pods: readonly Pod[],
 ): readonly Endpoint[] {
   const byName = new Map(pods.map((pod) => [pod.metadata.name, pod]));
-  const endpoints = new Map<string, Endpoint>();
+  const ready = new Map<string, Endpoint>();
+  const leaving = new Map<string, Endpoint>();
   for (const slice of slices) {
     const target = slicePort(slice, port, onlyPort);
     if (target === null) continue;
     for (const one of slice.endpoints) {
-      // An absent condition means ready (EndpointConditions.ready).
-      if (one.conditions?.ready === false && !publishNotReady) continue;
+      const state = standing(one, publishNotReady);
+      if (state === 'out') continue;
+      const list = state === 'ready' ? ready : leaving;
       const pod = one.targetRef?.kind === 'Pod' ? byName.get(one.targetRef.name ?? '') : undefined;
       const labels = pod?.metadata.labels ?? {};
-      const locality = one.zone === undefined ? '' : `/${one.zone}`;
+      const zone = one.zone ?? (one.deprecatedTopology ?? one.topology)?.['topology.kubernetes.io/zone'];
       // All addresses of an endpoint are the same backend: the first one is used.
       const address = one.addresses[0];
-      endpoints.set(`${address} ${target}`, { address, port: target, weight: 1, labels, locality });
+      list.set(`${address} ${target}`, { address, port: target, weight: 1, labels, locality: zone === undefined ? '' : `/${zone}` });
     }
   }
-  return [...endpoints.values()];
+  // Pods that shut down and still serve take the traffic when nobody else is there (KEP-1669).
+  return [...(ready.size > 0 ? ready : leaving).values()];
+}
+
+function standing({ conditions = {} }: Slice['endpoints'][number], publishNotReady: boolean): 'ready' | 'leaving' | 'out' {
+  // An absent condition means ready (EndpointConditions.ready).
+  if (conditions.ready !== false || publishNotReady) return 'ready';
+  return conditions.serving === true && conditions.terminating === true ? 'leaving' : 'out';
 }
 
 /** Slice ports carry the name of the Service's port. A hand-written pair with one port each needs no name. */

@@ -16,7 +16,9 @@ test('HTTPRouteRedirectHostAndStatus, HTTPRoute303, 307, 308Redirect', () => {
   check(
     made(
       rule(prefix('/hostname-redirect'), '', redirect('hostname: example.org')),
-      ...[301, 303, 307, 308].map((status) => rule(prefix(`/status-${status}`), '', redirect(`hostname: example.org, statusCode: ${status}`))),
+      ...[301, 303, 307, 308].map((status) =>
+        rule(prefix(`/status-${status}`), '', redirect(`hostname: example.org, statusCode: ${status}`)),
+      ),
     ),
     [
       ['example.com/hostname-redirect?a=b', '302 http://example.org/hostname-redirect?a=b'],
@@ -85,7 +87,11 @@ test('HTTPRouteRedirectPort, HTTPRouteRedirectScheme, HTTPRouteRedirectPortAndSc
 
 test('HTTPRouteRewritePath, HTTPRouteRewriteHost', () => {
   const to = (kind: 'Prefix' | 'Full', value: string): string =>
-    rewrite(kind === 'Prefix' ? `path: {type: ReplacePrefixMatch, replacePrefixMatch: ${value}}` : `path: {type: ReplaceFullPath, replaceFullPath: ${value}}`);
+    rewrite(
+      kind === 'Prefix'
+        ? `path: {type: ReplacePrefixMatch, replacePrefixMatch: ${value}}`
+        : `path: {type: ReplaceFullPath, replaceFullPath: ${value}}`,
+    );
   check(
     made(
       rule(prefix('/prefix/one'), 'v1', to('Prefix', '/one')),
@@ -140,8 +146,13 @@ test('HTTPRouteBackendRequestHeaderModifier', () => {
 });
 
 test('a header modifier that sets Host rewrites the authority; one that breaks framing makes the rule answer 500', () => {
-  const modify = (name: string, value = 'other.example'): string => `filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: ${name}, value: "${value}"}]}}]`;
-  const found = made(rule(prefix('/host'), 'v1', modify('Host')), rule(prefix('/framing'), 'v1', modify('Content-Length', '3')), rule(prefix('/bad'), 'v1', modify('Host', 'a b')));
+  const modify = (name: string, value = 'other.example'): string =>
+    `filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: ${name}, value: "${value}"}]}}]`;
+  const found = made(
+    rule(prefix('/host'), 'v1', modify('Host')),
+    rule(prefix('/framing'), 'v1', modify('Content-Length', '3')),
+    rule(prefix('/bad'), 'v1', modify('Host', 'a b')),
+  );
   assert.deepEqual(found.codes(), ['WR0322', 'WR0322']);
   assert.equal(found.send({ url: 'example.com/host' }), 'v1 as other.example/host');
   assert.equal(found.send({ url: 'example.com/framing' }), '500');
@@ -184,7 +195,8 @@ test('filters that do not run yet: a warning, or 503 where they restrict access,
 });
 
 test('HTTPRouteWeight, HTTPRouteAllBackendsWeightZero, HTTPRouteNoBackendRefs', () => {
-  const refs = (...weights: readonly number[]): string => `[${weights.map((weight, i) => `{name: v${i + 1}, port: 8080, weight: ${weight}}`).join(', ')}]`;
+  const refs = (...weights: readonly number[]): string =>
+    `[${weights.map((weight, i) => `{name: v${i + 1}, port: 8080, weight: ${weight}}`).join(', ')}]`;
   const found = made(
     `  - {matches: [${prefix('/weights')}], backendRefs: ${refs(70, 30, 0)}}\n`,
     `  - {matches: [${prefix('/zero')}], backendRefs: ${refs(0, 0)}}\n`,
@@ -202,7 +214,8 @@ test('an HTTPRoute without rules answers 500 everywhere', () => {
 });
 
 test('HTTPRouteBackendProtocolWebSocket runs; HTTPRouteBackendProtocolH2C answers 503', () => {
-  const service = (name: string, protocol: string): string => services('infra', name).replace('{protocol: TCP', `{protocol: TCP, appProtocol: ${protocol}`);
+  const service = (name: string, protocol: string): string =>
+    services('infra', name).replace('{protocol: TCP', `{protocol: TCP, appProtocol: ${protocol}`);
   const found = world(
     sameNamespace,
     service('ws', 'kubernetes.io/ws'),
@@ -212,7 +225,10 @@ test('HTTPRouteBackendProtocolWebSocket runs; HTTPRouteBackendProtocolH2C answer
   assert.deepEqual(found.codes(), ['WR0308']);
   assert.equal(found.send({ url: 'example.com/ws' }), 'ws');
   assert.equal(found.send({ url: 'example.com/h2c' }), '503');
-  assert.equal(conditions(found.status('HTTPRoute', 'case').parents[0].conditions), 'Accepted=True:Accepted ResolvedRefs=False:UnsupportedProtocol');
+  assert.equal(
+    conditions(found.status('HTTPRoute', 'case').parents[0].conditions),
+    'Accepted=True:Accepted ResolvedRefs=False:UnsupportedProtocol',
+  );
 });
 
 test('an expression that is not RE2 leaves its rule out and the others in place', () => {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { backends, conditions, gateway, route, rule, services, world } from './world.ts';
 
 const conditionsOf = (found: ReturnType<typeof world>, name: string): string => conditions(found.status('Gateway', name).conditions);
-const listenersOf = (found: ReturnType<typeof world>, name: string): readonly string[] => found.status('Gateway', name).listeners.map((one) => conditions(one.conditions));
+const listenersOf = (found: ReturnType<typeof world>, name: string): readonly string[] =>
+  found.status('Gateway', name).listeners.map((one) => conditions(one.conditions));
 const good = 'Accepted=True:Accepted Conflicted=False:NoConflicts ResolvedRefs=True:ResolvedRefs Programmed=True:Programmed';
 
 test('a Gateway that serves, with and without its class', () => {
@@ -15,7 +16,10 @@ test('a Gateway that serves, with and without its class', () => {
   assert.deepEqual(found.codes(), ['WR0312']);
   assert.equal(conditionsOf(found, 'g'), 'Accepted=True:Accepted Programmed=True:Programmed');
   assert.deepEqual(listenersOf(found, 'g'), [good]);
-  assert.equal(conditions(found.status('GatewayClass', 'foreign').conditions), 'Accepted=True:Accepted SupportedVersion=True:SupportedVersion');
+  assert.equal(
+    conditions(found.status('GatewayClass', 'foreign').conditions),
+    'Accepted=True:Accepted SupportedVersion=True:SupportedVersion',
+  );
 });
 
 test('listeners of one Gateway that conflict are all refused; the others serve', () => {
@@ -35,8 +39,15 @@ test('listeners of one Gateway that conflict are all refused; the others serve',
     found.codes().filter((code) => code !== 'WR0108'),
     ['WR0309', 'WR0309', 'WR0309', 'WR0309'],
   );
-  const refused = (reason: string): string => `Accepted=False:${reason} Conflicted=True:${reason} ResolvedRefs=True:ResolvedRefs Programmed=False:Invalid`;
-  assert.deepEqual(listenersOf(found, 'g'), [refused('HostnameConflict'), refused('HostnameConflict'), good, refused('ProtocolConflict'), refused('ProtocolConflict')]);
+  const refused = (reason: string): string =>
+    `Accepted=False:${reason} Conflicted=True:${reason} ResolvedRefs=True:ResolvedRefs Programmed=False:Invalid`;
+  assert.deepEqual(listenersOf(found, 'g'), [
+    refused('HostnameConflict'),
+    refused('HostnameConflict'),
+    good,
+    refused('ProtocolConflict'),
+    refused('ProtocolConflict'),
+  ]);
   assert.equal(conditionsOf(found, 'g'), 'Accepted=True:ListenersNotValid Programmed=True:Programmed');
   assert.equal(found.send({ url: 'a.example/' }), '404');
   assert.equal(found.send({ url: 'c.example/' }), 'v1');
@@ -45,7 +56,11 @@ test('listeners of one Gateway that conflict are all refused; the others serve',
 test('Gateways share a socket by hostname; for the same hostname the first keeps it and the error names both', () => {
   const found = world(
     gateway('first', '{name: web, port: 80, protocol: HTTP, hostname: one.example}'),
-    gateway('second', '{name: web, port: 80, protocol: HTTP, hostname: two.example}', '{name: clash, port: 80, protocol: HTTP, hostname: one.example}'),
+    gateway(
+      'second',
+      '{name: web, port: 80, protocol: HTTP, hostname: two.example}',
+      '{name: clash, port: 80, protocol: HTTP, hostname: one.example}',
+    ),
     backends,
     route('a', `  rules:\n${rule('', 'v1')}`, { parent: '{name: first}' }),
     route('b', `  rules:\n${rule('', 'v2')}`, { parent: '{name: second}' }),
@@ -72,19 +87,30 @@ test('GatewayListenerUnsupportedProtocol: the rest of the Gateway serves', () =>
 
 test('TLS listeners do not run yet: checked, not opened, not programmed', () => {
   const found = world(
-    gateway('g', '{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}, {name: gone}, {name: far, namespace: other}, {kind: ConfigMap, name: cert}]}}'),
+    gateway(
+      'g',
+      '{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}, {name: gone}, {name: far, namespace: other}, {kind: ConfigMap, name: cert}]}}',
+    ),
     'apiVersion: v1\nkind: Secret\nmetadata: {name: cert, namespace: infra}\ntype: kubernetes.io/tls\ndata: {tls.crt: "", tls.key: ""}',
     backends,
     route('r', `  rules:\n${rule('', 'v1')}`, { parent: '{name: g}' }),
   );
   assert.deepEqual(found.codes(), ['WR0108', 'WR0319', 'WR0306', 'WR0319']);
-  assert.deepEqual(listenersOf(found, 'g'), ['Accepted=True:Accepted Conflicted=False:NoConflicts ResolvedRefs=False:InvalidCertificateRef Programmed=False:Pending']);
+  assert.deepEqual(listenersOf(found, 'g'), [
+    'Accepted=True:Accepted Conflicted=False:NoConflicts ResolvedRefs=False:InvalidCertificateRef Programmed=False:Pending',
+  ]);
   assert.deepEqual(found.snapshot.listeners, []);
   assert.equal(found.status('Gateway', 'g').listeners[0].attachedRoutes, 1);
 });
 
 test('GatewayStaticAddresses: IP addresses bind, others are refused', () => {
-  const at = (addresses: string): ReturnType<typeof world> => world(gateway('g', '{name: web, port: 80, protocol: HTTP}').replace('gatewayClassName: weir', `gatewayClassName: weir\n  addresses: ${addresses}`));
+  const at = (addresses: string): ReturnType<typeof world> =>
+    world(
+      gateway('g', '{name: web, port: 80, protocol: HTTP}').replace(
+        'gatewayClassName: weir',
+        `gatewayClassName: weir\n  addresses: ${addresses}`,
+      ),
+    );
   const bound = at('[{value: 127.0.0.1}, {type: IPAddress, value: "::1"}]');
   assert.deepEqual(bound.codes(), []);
   assert.deepEqual(
@@ -107,11 +133,28 @@ test('GatewayStaticAddresses: IP addresses bind, others are refused', () => {
 });
 
 test('BackendTLSPolicy closes its backends, a broken one too; other kinds are reported', () => {
-  const policy = (spec: string): string => `apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: tls, namespace: infra}\nspec: ${spec}`;
-  const base = [gateway('g', '{name: web, port: 80, protocol: HTTP}'), services('infra', 'v1', 'v2'), route('r', `  rules:\n${rule('{path: {value: /one}}', 'v1')}${rule('', 'v2')}`, { parent: '{name: g}' })];
+  const policy = (spec: string): string =>
+    `apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: tls, namespace: infra}\nspec: ${spec}`;
+  const base = [
+    gateway('g', '{name: web, port: 80, protocol: HTTP}'),
+    services('infra', 'v1', 'v2'),
+    route('r', `  rules:\n${rule('{path: {value: /one}}', 'v1')}${rule('', 'v2')}`, { parent: '{name: g}' }),
+  ];
   const rows: readonly (readonly [name: string, spec: string, codes: readonly string[], one: string, two: string])[] = [
-    ['sound', '{targetRefs: [{group: "", kind: Service, name: v1}], validation: {hostname: v1.example, wellKnownCACertificates: System}}', ['WR0109'], '503', 'v2'],
-    ['another port', '{targetRefs: [{group: "", kind: Service, name: v1, sectionName: admin}], validation: {hostname: v1.example, wellKnownCACertificates: System}}', ['WR0109'], 'v1', 'v2'],
+    [
+      'sound',
+      '{targetRefs: [{group: "", kind: Service, name: v1}], validation: {hostname: v1.example, wellKnownCACertificates: System}}',
+      ['WR0109'],
+      '503',
+      'v2',
+    ],
+    [
+      'another port',
+      '{targetRefs: [{group: "", kind: Service, name: v1, sectionName: admin}], validation: {hostname: v1.example, wellKnownCACertificates: System}}',
+      ['WR0109'],
+      'v1',
+      'v2',
+    ],
     ['broken', '{targetRefs: [{group: "", kind: Service, name: v1}], validation: {hostname: v1.example}}', ['WR0105'], '503', 'v2'],
     ['unreadable', '{targetRefs: v1}', ['WR0105', 'WR0106'], '503', '503'],
   ];
@@ -125,7 +168,10 @@ test('BackendTLSPolicy closes its backends, a broken one too; other kinds are re
 
 test('kinds and parents that do not run yet are reported', () => {
   const found = world(
-    gateway('g', '{name: web, port: 80, protocol: HTTP}').replace('gatewayClassName: weir', 'gatewayClassName: weir\n  infrastructure: {labels: {a: b}}'),
+    gateway('g', '{name: web, port: 80, protocol: HTTP}').replace(
+      'gatewayClassName: weir',
+      'gatewayClassName: weir\n  infrastructure: {labels: {a: b}}',
+    ),
     backends,
     'apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: TCPRoute\nmetadata: {name: t, namespace: infra}\nspec: {parentRefs: [{name: g}], rules: [{backendRefs: [{name: v1, port: 8080}]}]}',
     'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, namespace: infra}\nspec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: v1, port: {number: 8080}}}}]}}]}',

@@ -13,10 +13,23 @@ function check(found: ReturnType<typeof world>, rows: readonly (readonly [url: s
 test('HTTPRouteHostnameIntersection', () => {
   const on = { parent: '{name: intersect}' };
   const found = world(
-    gateway('intersect', listener('listener-1', 'very.specific.com'), listener('listener-2', '*.wildcard.io'), listener('listener-3', '*.anotherwildcard.io')),
+    gateway(
+      'intersect',
+      listener('listener-1', 'very.specific.com'),
+      listener('listener-2', '*.wildcard.io'),
+      listener('listener-3', '*.anotherwildcard.io'),
+    ),
     backends,
-    route('specific-specific', `  hostnames: [non.matching.com, "*.nonmatchingwildcard.io", very.specific.com]\n  rules:\n${rule(prefix('/s1'), 'v1')}`, on),
-    route('specific-wildcard', `  hostnames: [non.matching.com, wildcard.io, foo.wildcard.io, bar.wildcard.io, foo.bar.wildcard.io]\n  rules:\n${rule(prefix('/s2'), 'v2')}`, on),
+    route(
+      'specific-specific',
+      `  hostnames: [non.matching.com, "*.nonmatchingwildcard.io", very.specific.com]\n  rules:\n${rule(prefix('/s1'), 'v1')}`,
+      on,
+    ),
+    route(
+      'specific-wildcard',
+      `  hostnames: [non.matching.com, wildcard.io, foo.wildcard.io, bar.wildcard.io, foo.bar.wildcard.io]\n  rules:\n${rule(prefix('/s2'), 'v2')}`,
+      on,
+    ),
     route('wildcard-specific', `  hostnames: [non.matching.com, "*.specific.com"]\n  rules:\n${rule(prefix('/s3'), 'v3')}`, on),
     route('wildcard-wildcard', `  hostnames: ["*.anotherwildcard.io"]\n  rules:\n${rule(prefix('/s4'), 'v1')}`, on),
     route('no-intersecting-hosts', `  hostnames: [specific.but.wrong.com, wildcard.io]\n  rules:\n${rule(prefix('/s5'), 'v2')}`, on),
@@ -46,7 +59,10 @@ test('HTTPRouteHostnameIntersection', () => {
     ['wildcard.io/s5', '404'],
   ]);
   assert.deepEqual(found.codes(), ['WR0304']);
-  assert.match(conditions(found.status('HTTPRoute', 'no-intersecting-hosts').parents[0].conditions), /^Accepted=False:NoMatchingListenerHostname/);
+  assert.match(
+    conditions(found.status('HTTPRoute', 'no-intersecting-hosts').parents[0].conditions),
+    /^Accepted=False:NoMatchingListenerHostname/,
+  );
   assert.deepEqual(
     found.status('Gateway', 'intersect').listeners.map((one) => one.attachedRoutes),
     [2, 1, 1],
@@ -55,11 +71,19 @@ test('HTTPRouteHostnameIntersection', () => {
 
 test('HTTPRouteListenerHostnameMatching', () => {
   const found = world(
-    gateway('hosts', listener('listener-1', 'bar.com'), listener('listener-2', 'foo.bar.com'), listener('listener-3', '*.bar.com'), listener('listener-4', '*.foo.com')),
+    gateway(
+      'hosts',
+      listener('listener-1', 'bar.com'),
+      listener('listener-2', 'foo.bar.com'),
+      listener('listener-3', '*.bar.com'),
+      listener('listener-4', '*.foo.com'),
+    ),
     backends,
     route('backend-v1', `  rules:\n${rule('', 'v1')}`, { parent: '{name: hosts, sectionName: listener-1}' }),
     route('backend-v2', `  rules:\n${rule('', 'v2')}`, { parent: '{name: hosts, sectionName: listener-2}' }),
-    route('backend-v3', `  rules:\n${rule('', 'v3')}`, { parent: '{name: hosts, sectionName: listener-3}, {name: hosts, sectionName: listener-4}' }),
+    route('backend-v3', `  rules:\n${rule('', 'v3')}`, {
+      parent: '{name: hosts, sectionName: listener-3}, {name: hosts, sectionName: listener-4}',
+    }),
   );
   assert.deepEqual(found.codes(), []);
   check(found, [
@@ -79,8 +103,12 @@ for (const intersect of [false, true])
     const all = ', allowedRoutes: {namespaces: {from: All}}';
     const names = ['', '*.example.com', '*.foo.example.com', 'abc.foo.example.com'];
     const routes = names.map((_, index) => {
-      const hostnames = !intersect ? '' : `  hostnames: [${['bar.com, "*.example.com", "*.foo.example.com", abc.foo.example.com', '"*.example.com"', '"*.foo.example.com"', 'abc.foo.example.com'][index]}]\n`;
-      return route(`to-${index}`, `${hostnames}  rules:\n${rule(prefix(`/listener-${index}`), 'v1')}`, { parent: `{name: isolation, sectionName: listener-${index}}` });
+      const hostnames = !intersect
+        ? ''
+        : `  hostnames: [${['bar.com, "*.example.com", "*.foo.example.com", abc.foo.example.com', '"*.example.com"', '"*.foo.example.com"', 'abc.foo.example.com'][index]}]\n`;
+      return route(`to-${index}`, `${hostnames}  rules:\n${rule(prefix(`/listener-${index}`), 'v1')}`, {
+        parent: `{name: isolation, sectionName: listener-${index}}`,
+      });
     });
     const found = world(gateway('isolation', ...names.map((host, index) => listener(`listener-${index}`, host, all))), backends, ...routes);
     assert.deepEqual(found.codes(), []);

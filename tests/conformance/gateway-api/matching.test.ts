@@ -9,9 +9,14 @@ interface Case {
   readonly requests: readonly (readonly [request: Request, answer: string])[];
 }
 
-const at = (path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET'): Request => ({ url: `example.com${path}`, headers, method });
+const at = (path: string, headers: Readonly<Record<string, string>> = {}, method = 'GET'): Request => ({
+  url: `example.com${path}`,
+  headers,
+  method,
+});
 const path = (type: string, value: string): string => `path: {type: ${type}, value: ${value}}`;
-const header = (...pairs: readonly string[]): string => `headers: [${pairs.map((pair) => `{name: ${pair.split('=')[0]}, value: ${pair.split('=')[1]}}`).join(', ')}]`;
+const header = (...pairs: readonly string[]): string =>
+  `headers: [${pairs.map((pair) => `{name: ${pair.split('=')[0]}, value: ${pair.split('=')[1]}}`).join(', ')}]`;
 const query = (...pairs: readonly string[]): string => header(...pairs).replace('headers', 'queryParams');
 const made = (spec: string): World => world(sameNamespace, backends, route('case', `  rules:\n${spec}`));
 
@@ -26,7 +31,11 @@ const cases: readonly Case[] = [
   },
   {
     name: 'HTTPRouteMatching',
-    world: () => made(rule(`{${path('PathPrefix', '/')}}, {${header('version=one')}}`, 'v1') + rule(`{${path('PathPrefix', '/v2')}}, {${header('version=two')}}`, 'v2')),
+    world: () =>
+      made(
+        rule(`{${path('PathPrefix', '/')}}, {${header('version=one')}}`, 'v1') +
+          rule(`{${path('PathPrefix', '/v2')}}, {${header('version=two')}}`, 'v2'),
+      ),
     requests: [
       [at('/'), 'v1'],
       [at('/example'), 'v1'],
@@ -44,7 +53,10 @@ const cases: readonly Case[] = [
       world(
         sameNamespace,
         backends,
-        route('part1', `  hostnames: [example.com, example.net]\n  rules:\n${rule(`{${path('PathPrefix', '/')}}, {${header('version=one')}}`, 'v1')}`),
+        route(
+          'part1',
+          `  hostnames: [example.com, example.net]\n  rules:\n${rule(`{${path('PathPrefix', '/')}}, {${header('version=one')}}`, 'v1')}`,
+        ),
         route('part2', `  hostnames: ["*.com"]\n  rules:\n${rule(`{${path('PathPrefix', '/v2')}}, {${header('version=two')}}`, 'v2')}`),
       ),
     requests: [
@@ -130,7 +142,10 @@ const cases: readonly Case[] = [
           rule(`{${path('PathPrefix', '/path1')}, ${query('animal=whale')}}`, 'v1') +
           rule(`{${header('version=one')}, ${query('animal=whale')}}`, 'v2') +
           rule(`{${path('PathPrefix', '/path2')}, ${header('version=two')}, ${query('animal=whale')}}`, 'v3') +
-          rule(`{${path('PathPrefix', '/path3')}, ${query('animal=shark')}}, {${path('PathPrefix', '/path4')}, ${header('version=three')}, ${query('animal=kraken')}}`, 'v1') +
+          rule(
+            `{${path('PathPrefix', '/path3')}, ${query('animal=shark')}}, {${path('PathPrefix', '/path4')}, ${header('version=three')}, ${query('animal=kraken')}}`,
+            'v1',
+          ) +
           rule(`{${path('PathPrefix', '/path5')}}`, 'v1') +
           rule(`{${header('version=four')}}`, 'v3') +
           rule(`{${query('animal=hydra')}}`, 'v2'),
@@ -168,7 +183,10 @@ const cases: readonly Case[] = [
           rule(`{${path('PathPrefix', '/path1')}, method: GET}`, 'v1') +
           rule(`{${header('version=one')}, method: PUT}`, 'v2') +
           rule(`{${path('PathPrefix', '/path2')}, ${header('version=two')}, method: POST}`, 'v3') +
-          rule(`{${path('PathPrefix', '/path3')}, method: PATCH}, {${path('PathPrefix', '/path4')}, ${header('version=three')}, method: DELETE}`, 'v1') +
+          rule(
+            `{${path('PathPrefix', '/path3')}, method: PATCH}, {${path('PathPrefix', '/path4')}, ${header('version=three')}, method: DELETE}`,
+            'v1',
+          ) +
           rule(`{${path('PathPrefix', '/path5')}}`, 'v1') +
           rule(`{${header('version=four')}}`, 'v3') +
           rule('{method: PATCH}', 'v2'),
@@ -191,7 +209,8 @@ const cases: readonly Case[] = [
   },
   {
     name: 'HTTPRouteNamedRule',
-    world: () => made(rule(`{${path('PathPrefix', '/named')}}`, 'v1', 'name: named-rule') + rule(`{${path('PathPrefix', '/unnamed')}}`, 'v2')),
+    world: () =>
+      made(rule(`{${path('PathPrefix', '/named')}}`, 'v1', 'name: named-rule') + rule(`{${path('PathPrefix', '/unnamed')}}`, 'v2')),
     requests: [
       [at('/named'), 'v1'],
       [at('/unnamed'), 'v2'],
@@ -231,8 +250,14 @@ const cases: readonly Case[] = [
   {
     name: 'the older route wins a tie, then namespace/name',
     world: () => {
-      const old = route('z-old', `  rules:\n${rule('', 'v1')}`).replace('metadata: {name: z-old', 'metadata: {creationTimestamp: "2020-01-01T00:00:00Z", name: z-old');
-      const young = route('a-young', `  rules:\n${rule('', 'v2')}`).replace('metadata: {name: a-young', 'metadata: {creationTimestamp: "2024-01-01T00:00:00Z", name: a-young');
+      const old = route('z-old', `  rules:\n${rule('', 'v1')}`).replace(
+        'metadata: {name: z-old',
+        'metadata: {creationTimestamp: "2020-01-01T00:00:00Z", name: z-old',
+      );
+      const young = route('a-young', `  rules:\n${rule('', 'v2')}`).replace(
+        'metadata: {name: a-young',
+        'metadata: {creationTimestamp: "2024-01-01T00:00:00Z", name: a-young',
+      );
       const hosts = (name: string, backend: string): string => route(name, `  hostnames: [tie.example]\n  rules:\n${rule('', backend)}`);
       return world(sameNamespace, backends, young, old, hosts('b', 'v3'), hosts('a', 'v2'));
     },
@@ -257,7 +282,11 @@ test('GRPCExactMethodMatching', () => {
   const found = world(
     sameNamespace,
     backends,
-    route('grpc', `  rules:\n${rule('{method: {service: pkg.Echo, method: Echo}}', 'v1')}${rule('{method: {service: pkg.Echo, method: EchoTwo}}', 'v2')}`, grpc),
+    route(
+      'grpc',
+      `  rules:\n${rule('{method: {service: pkg.Echo, method: Echo}}', 'v1')}${rule('{method: {service: pkg.Echo, method: EchoTwo}}', 'v2')}`,
+      grpc,
+    ),
   );
   assert.deepEqual(found.codes(), []);
   assert.equal(found.send(at('/pkg.Echo/Echo', {}, 'POST')), 'v1');
@@ -287,7 +316,11 @@ test('GRPCRouteHeaderMatching', () => {
   const found = world(
     sameNamespace,
     backends,
-    route('grpc', `  rules:\n${rule(`{${header('version=one')}}`, 'v1')}${rule(`{${header('version=two')}}`, 'v2')}${rule(`{${header('version=two', 'color=orange')}}`, 'v1')}`, grpc),
+    route(
+      'grpc',
+      `  rules:\n${rule(`{${header('version=one')}}`, 'v1')}${rule(`{${header('version=two')}}`, 'v2')}${rule(`{${header('version=two', 'color=orange')}}`, 'v1')}`,
+      grpc,
+    ),
   );
   assert.equal(found.send(at('/pkg.Echo/Echo', { version: 'one' })), 'v1');
   assert.equal(found.send(at('/pkg.Echo/Echo', { version: 'two' })), 'v2');

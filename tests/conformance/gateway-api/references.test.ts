@@ -29,7 +29,10 @@ test('HTTPRouteCrossNamespace: allowedRoutes All, Same and Selector', () => {
     namespace('web', 'team: web'),
     services('web', 'v1'),
     route('web', `  rules:\n${rule('', 'v1')}`, { parent: '{name: shared, namespace: infra}', namespace: 'web' }),
-    route('other', `  rules:\n${rule('', 'v1')}`, { parent: '{name: shared, namespace: infra, sectionName: labelled}', namespace: 'other' }),
+    route('other', `  rules:\n${rule('', 'v1')}`, {
+      parent: '{name: shared, namespace: infra, sectionName: labelled}',
+      namespace: 'other',
+    }),
   );
   assert.deepEqual(
     [81, 82, 83, 84, 85].map((port) => found.send({ url: 'example.com/', port })),
@@ -40,7 +43,11 @@ test('HTTPRouteCrossNamespace: allowedRoutes All, Same and Selector', () => {
 });
 
 test('HTTPRouteInvalidCrossNamespaceParentRef', () => {
-  const found = world(sameNamespace, services('web', 'v1'), route('web', `  rules:\n${rule('', 'v1')}`, { parent: '{name: same-namespace, namespace: infra}', namespace: 'web' }));
+  const found = world(
+    sameNamespace,
+    services('web', 'v1'),
+    route('web', `  rules:\n${rule('', 'v1')}`, { parent: '{name: same-namespace, namespace: infra}', namespace: 'web' }),
+  );
   assert.deepEqual(found.codes(), ['WR0303']);
   assert.match(parentOf(found, 'web'), /^Accepted=False:NotAllowedByListeners/);
   assert.equal(found.status('Gateway', 'same-namespace').listeners[0].attachedRoutes, 0);
@@ -56,16 +63,34 @@ test('HTTPRouteReferenceGrant, HTTPRouteInvalidCrossNamespaceBackendRef, HTTPRou
     ['this Service', `{${good}, to: [{group: "", kind: Service, name: web-backend}]}`, 'web-backend'],
     ['another Service', `{${good}, to: [{group: "", kind: Service, name: other}]}`, '500'],
     ['another kind to', `{${good}, to: [{group: "", kind: Secret}]}`, '500'],
-    ['another kind from', '{from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: infra}], to: [{group: "", kind: Service}]}', '500'],
-    ['another namespace from', '{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: elsewhere}], to: [{group: "", kind: Service}]}', '500'],
+    [
+      'another kind from',
+      '{from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: infra}], to: [{group: "", kind: Service}]}',
+      '500',
+    ],
+    [
+      'another namespace from',
+      '{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: elsewhere}], to: [{group: "", kind: Service}]}',
+      '500',
+    ],
   ];
   for (const [name, fields, answer] of rows) {
-    const found = world(sameNamespace, services('web', 'web-backend'), route('case', `  rules:\n${to}`), ...(fields === '' ? [] : [grant('web', fields)]));
+    const found = world(
+      sameNamespace,
+      services('web', 'web-backend'),
+      route('case', `  rules:\n${to}`),
+      ...(fields === '' ? [] : [grant('web', fields)]),
+    );
     assert.equal(found.send({ url: 'example.com/' }), answer, name);
     assert.equal(parentOf(found, 'case'), answer === '500' ? 'Accepted=True:Accepted ResolvedRefs=False:RefNotPermitted' : ready, name);
     assert.deepEqual(found.codes(), answer === '500' ? ['WR0306'] : [], name);
   }
-  const elsewhere = world(sameNamespace, services('web', 'web-backend'), route('case', `  rules:\n${to}`), grant('infra', `{${good}, to: [{group: "", kind: Service}]}`));
+  const elsewhere = world(
+    sameNamespace,
+    services('web', 'web-backend'),
+    route('case', `  rules:\n${to}`),
+    grant('infra', `{${good}, to: [{group: "", kind: Service}]}`),
+  );
   assert.equal(elsewhere.send({ url: 'example.com/' }), '500', 'a grant counts in the namespace of its target only');
 });
 
@@ -183,6 +208,9 @@ spec: {selector: {app: nobody}, ports: [{port: 8080}]}
   const cluster = (name: string) => found.snapshot.clusters.find((one) => one.name === `${name}.infra.svc.cluster.local|8080`);
   const plain = { weight: 1, labels: {}, locality: '' };
   assert.deepEqual(cluster('by-pods')?.endpoints, [{ ...plain, address: '10.0.0.7', port: 3000, labels: { app: 'web', version: 'v1' } }]);
-  assert.deepEqual([cluster('external')?.discovery, cluster('external')?.endpoints], ['dns', [{ ...plain, address: 'api.example.net', port: 8080 }]]);
+  assert.deepEqual(
+    [cluster('external')?.discovery, cluster('external')?.endpoints],
+    ['dns', [{ ...plain, address: 'api.example.net', port: 8080 }]],
+  );
   assert.deepEqual(cluster('manual')?.endpoints, [{ ...plain, address: '2001:db8::1', port: 3000, locality: '/z1' }]);
 });

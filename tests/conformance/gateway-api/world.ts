@@ -168,7 +168,11 @@ ${listeners.map((listener) => `  - ${listener}`).join('\n')}
 }
 
 /** A route of `infra` on Gateway `same-namespace`; `spec` is YAML, indented by two. */
-export function route(name: string, spec: string, options: { readonly kind?: string; readonly parent?: string; readonly namespace?: string } = {}): string {
+export function route(
+  name: string,
+  spec: string,
+  options: { readonly kind?: string; readonly parent?: string; readonly namespace?: string } = {},
+): string {
   return `---
 apiVersion: gateway.networking.k8s.io/v1
 kind: ${options.kind ?? 'HTTPRoute'}

@@ -51,9 +51,7 @@ export const hostname = lazily(() =>
 );
 
 /** GEP-2257: up to four pairs of a number and h, m, s or ms. */
-export const duration = lazily(() =>
-  z.string().regex(/^(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}$/, "a duration is like '10s', '1m30s' or '500ms'"),
-);
+export const duration = lazily(() => z.string().regex(/^(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}$/, "a duration is like '10s', '1m30s' or '500ms'"));
 
 /** Milliseconds of a duration that passed the schema. */
 export function durationMs(text: string): number {
@@ -153,7 +151,10 @@ export const backendRef = lazily(() => z.strictObject({ ...backendFields(), weig
 
 export function backendRefWith<Filter extends z.ZodType>(
   filter: Filter,
-): z.ZodObject<ReturnType<typeof backendFields> & { weight: ReturnType<typeof weight>; filters: z.ZodDefault<z.ZodArray<Filter>> }, z.core.$strict> {
+): z.ZodObject<
+  ReturnType<typeof backendFields> & { weight: ReturnType<typeof weight>; filters: z.ZodDefault<z.ZodArray<Filter>> },
+  z.core.$strict
+> {
   return z.strictObject({ ...backendFields(), weight: weight(), filters: z.array(filter).max(16).default([]) }).check(needsPort);
 }
 

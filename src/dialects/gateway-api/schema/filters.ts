@@ -72,7 +72,10 @@ const cors = lazily(() => {
   const list = z.array(z.string().min(1).max(253)).max(64).optional();
   return z.strictObject({
     allowOrigins: list,
-    allowMethods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', '*'])).max(9).optional(),
+    allowMethods: z
+      .array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', '*']))
+      .max(9)
+      .optional(),
     allowHeaders: list,
     exposeHeaders: list,
     allowCredentials: z.boolean().optional(),
@@ -98,12 +101,15 @@ const externalAuth = lazily(() =>
 
 const extensionRef = lazily(() => z.strictObject({ group: groupName(), kind: kindName(), name: objectName() }));
 
-const modifiers = lazily(() => [
-  z.strictObject({ type: z.literal('RequestHeaderModifier'), requestHeaderModifier: headers() }),
-  z.strictObject({ type: z.literal('ResponseHeaderModifier'), responseHeaderModifier: headers() }),
-  z.strictObject({ type: z.literal('RequestMirror'), requestMirror: mirror() }),
-  z.strictObject({ type: z.literal('ExtensionRef'), extensionRef: extensionRef() }),
-] as const);
+const modifiers = lazily(
+  () =>
+    [
+      z.strictObject({ type: z.literal('RequestHeaderModifier'), requestHeaderModifier: headers() }),
+      z.strictObject({ type: z.literal('ResponseHeaderModifier'), responseHeaderModifier: headers() }),
+      z.strictObject({ type: z.literal('RequestMirror'), requestMirror: mirror() }),
+      z.strictObject({ type: z.literal('ExtensionRef'), extensionRef: extensionRef() }),
+    ] as const,
+);
 
 export const httpFilter = lazily(() =>
   z.discriminatedUnion('type', [
@@ -120,9 +126,7 @@ export type HttpFilter = z.output<ReturnType<typeof httpFilter>>;
 export const grpcFilter = lazily(() => z.discriminatedUnion('type', [...modifiers()]));
 
 /** At most one of each, but mirrors and extensions; a redirect excludes a rewrite. `at` is the path of the list. */
-export function filterListProblems(
-  filters: readonly { readonly type: string }[],
-): { readonly index: number; readonly message: string }[] {
+export function filterListProblems(filters: readonly { readonly type: string }[]): { readonly index: number; readonly message: string }[] {
   const problems: { index: number; message: string }[] = [];
   const seen = new Set<string>();
   for (const [index, { type }] of filters.entries()) {
@@ -134,4 +138,3 @@ export function filterListProblems(
   }
   return problems;
 }
-

@@ -2,7 +2,19 @@ import { z } from 'zod';
 import { lazily } from '../../check.ts';
 import { defineKind } from '../../kubernetes-kinds.ts';
 import { kubernetesHead } from '../../kubernetes-object.ts';
-import { allowedRoutes, gatewayGroup, groupName, hostname, kindName, labelSelector, namespaceName, objectName, portNumber, secretRef, sectionName } from './common.ts';
+import {
+  allowedRoutes,
+  gatewayGroup,
+  groupName,
+  hostname,
+  kindName,
+  labelSelector,
+  namespaceName,
+  objectName,
+  portNumber,
+  secretRef,
+  sectionName,
+} from './common.ts';
 
 export const gatewayClassKind = defineKind({
   kind: 'GatewayClass',
@@ -18,8 +30,13 @@ export const gatewayClassKind = defineKind({
           .string()
           .min(1)
           .max(253)
-          .regex(/^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/, "a controllerName is like 'example.com/controller'"),
-        parametersRef: z.strictObject({ group: groupName(), kind: kindName(), name: objectName(), namespace: namespaceName().optional() }).optional(),
+          .regex(
+            /^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/,
+            "a controllerName is like 'example.com/controller'",
+          ),
+        parametersRef: z
+          .strictObject({ group: groupName(), kind: kindName(), name: objectName(), namespace: namespaceName().optional() })
+          .optional(),
         description: z.string().max(64).optional(),
       }),
     }),
@@ -41,7 +58,10 @@ const protocol = lazily(() =>
     .string()
     .min(1)
     .max(255)
-    .regex(/^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$|^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]+$/, 'a protocol is HTTP, HTTPS, TLS, TCP, UDP or example.com/name'),
+    .regex(
+      /^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$|^[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]+$/,
+      'a protocol is HTTP, HTTPS, TLS, TCP, UDP or example.com/name',
+    ),
 );
 
 /** One entry of Gateway.spec.listeners; ListenerSet entries have the same fields. */
@@ -58,15 +78,21 @@ export const listener = lazily(() =>
 export type GatewayListener = z.output<ReturnType<typeof listener>>;
 
 /** CRD rules over one list of listeners. */
-export function listenerProblems(listeners: readonly GatewayListener[], problem: (path: (string | number)[], message: string) => void): void {
+export function listenerProblems(
+  listeners: readonly GatewayListener[],
+  problem: (path: (string | number)[], message: string) => void,
+): void {
   const names = new Set<string>();
   for (const [index, one] of listeners.entries()) {
     if (names.has(one.name)) problem([index, 'name'], `two listeners are named '${one.name}'`);
     names.add(one.name);
-    if (/^(?:HTTP|TCP|UDP)$/.test(one.protocol) && one.tls !== undefined) problem([index, 'tls'], `tls does not go with protocol ${one.protocol}`);
-    if (one.protocol === 'HTTPS' && one.tls?.mode === 'Passthrough') problem([index, 'tls', 'mode'], 'protocol HTTPS terminates TLS; write protocol: TLS for Passthrough');
+    if (/^(?:HTTP|TCP|UDP)$/.test(one.protocol) && one.tls !== undefined)
+      problem([index, 'tls'], `tls does not go with protocol ${one.protocol}`);
+    if (one.protocol === 'HTTPS' && one.tls?.mode === 'Passthrough')
+      problem([index, 'tls', 'mode'], 'protocol HTTPS terminates TLS; write protocol: TLS for Passthrough');
     if (one.protocol === 'TLS' && one.tls === undefined) problem([index], 'protocol TLS needs tls.mode');
-    if (/^(?:TCP|UDP)$/.test(one.protocol) && one.hostname !== undefined) problem([index, 'hostname'], `hostname does not go with protocol ${one.protocol}`);
+    if (/^(?:TCP|UDP)$/.test(one.protocol) && one.hostname !== undefined)
+      problem([index, 'hostname'], `hostname does not go with protocol ${one.protocol}`);
   }
 }
 
@@ -99,7 +125,11 @@ export const gatewayKind = defineKind({
           .array(listener())
           .min(1)
           .max(64)
-          .check((context) => listenerProblems(context.value, (path, message) => context.issues.push({ code: 'custom', input: context.value, path, message }))),
+          .check((context) =>
+            listenerProblems(context.value, (path, message) =>
+              context.issues.push({ code: 'custom', input: context.value, path, message }),
+            ),
+          ),
         addresses: z
           .array(z.strictObject({ type: z.string().min(1).max(253).default('IPAddress'), value: z.string().min(1).max(253).optional() }))
           .max(16)
@@ -113,7 +143,9 @@ export const gatewayKind = defineKind({
           .optional(),
         allowedListeners: z
           .strictObject({
-            namespaces: z.strictObject({ from: z.enum(['All', 'Selector', 'Same', 'None']).default('None'), selector: labelSelector().optional() }).optional(),
+            namespaces: z
+              .strictObject({ from: z.enum(['All', 'Selector', 'Same', 'None']).default('None'), selector: labelSelector().optional() })
+              .optional(),
           })
           .optional(),
         tls: z
@@ -122,7 +154,10 @@ export const gatewayKind = defineKind({
             frontend: z
               .strictObject({
                 default: frontendTls(),
-                perPort: z.array(z.strictObject({ port: portNumber(), tls: frontendTls() })).max(64).optional(),
+                perPort: z
+                  .array(z.strictObject({ port: portNumber(), tls: frontendTls() }))
+                  .max(64)
+                  .optional(),
               })
               .optional(),
           })

@@ -21,7 +21,8 @@ const methodMatch = lazily(() =>
       };
       if (service === undefined && method === undefined) problem([], 'write a service, a method, or both');
       if (type !== 'Exact') return;
-      if (service !== undefined && !/^(?:[a-zA-Z0-9_]+\.)*[a-zA-Z0-9_]+$/.test(service)) problem(['service'], "a service is like 'package.Service'");
+      if (service !== undefined && !/^(?:[a-zA-Z0-9_]+\.)*[a-zA-Z0-9_]+$/.test(service))
+        problem(['service'], "a service is like 'package.Service'");
       if (method !== undefined && !/^[A-Za-z_][A-Za-z_0-9]*$/.test(method)) problem(['method'], 'a method is letters, digits and _');
     }),
 );
@@ -82,7 +83,11 @@ export const grpcRouteKind = defineKind({
           hostnames: z.array(hostname()).max(16).default([]),
           rules: z.array(rule()).min(1).max(16).optional(),
         })
-        .check((context) => ruleLimits(context.value.rules ?? [], (path, message) => context.issues.push({ code: 'custom', input: context.value, path, message }))),
+        .check((context) =>
+          ruleLimits(context.value.rules ?? [], (path, message) =>
+            context.issues.push({ code: 'custom', input: context.value, path, message }),
+          ),
+        ),
     }),
   ),
 });

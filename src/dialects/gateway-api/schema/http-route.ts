@@ -39,7 +39,7 @@ function pathProblem(type: string, value: string): string | null {
   if (/\/\.{1,2}(?:\/|$)/.test(value)) return "a path cannot contain '/./' or '/../'";
   if (/%2f/i.test(value)) return "a path cannot contain an encoded slash '%2F'";
   if (value.includes('#')) return "a path cannot contain '#'";
-  return plainPath.test(value) ? null : 'a path holds letters, digits, -._~!$&\'()*+,;=:@/ and %XX only; encode the rest';
+  return plainPath.test(value) ? null : "a path holds letters, digits, -._~!$&'()*+,;=:@/ and %XX only; encode the rest";
 }
 
 const pathMatch = lazily(() =>
@@ -84,16 +84,27 @@ const rule = lazily(() =>
     .check((context) => {
       const { filters, backendRefs, timeouts } = context.value;
       const problem = (path: (string | number)[], message: string, hint?: string): void => {
-        context.issues.push({ code: 'custom', input: context.value, path, message, ...(hint === undefined ? {} : { params: issue({ hint }) }) });
+        context.issues.push({
+          code: 'custom',
+          input: context.value,
+          path,
+          message,
+          ...(hint === undefined ? {} : { params: issue({ hint }) }),
+        });
       };
       for (const found of filterListProblems(filters)) problem(['filters', found.index], found.message);
       for (const [index, backend] of backendRefs.entries())
         for (const found of filterListProblems(backend.filters)) problem(['backendRefs', index, 'filters', found.index], found.message);
       const redirects = filters.findIndex((filter) => filter.type === 'RequestRedirect');
       if (redirects >= 0 && backendRefs.length > 0)
-        problem(['filters', redirects], 'RequestRedirect and backendRefs exclude one another', 'remove backendRefs from this rule, or the redirect');
+        problem(
+          ['filters', redirects],
+          'RequestRedirect and backendRefs exclude one another',
+          'remove backendRefs from this rule, or the redirect',
+        );
       for (const path of prefixReplacements(context.value))
-        if (!onePrefix(context.value.matches)) problem(path, 'ReplacePrefixMatch needs exactly one match, of type PathPrefix', 'split the rule in two');
+        if (!onePrefix(context.value.matches))
+          problem(path, 'ReplacePrefixMatch needs exactly one match, of type PathPrefix', 'split the rule in two');
       const request = timeouts?.request === undefined ? 0 : durationMs(timeouts.request);
       if (request > 0 && timeouts?.backendRequest !== undefined && durationMs(timeouts.backendRequest) > request)
         problem(['timeouts', 'backendRequest'], 'backendRequest must not be longer than request');
@@ -143,7 +154,11 @@ export const httpRouteKind = defineKind({
           hostnames: z.array(hostname()).max(16).default([]),
           rules: z.array(rule()).min(1).max(16).optional(),
         })
-        .check((context) => ruleLimits(context.value.rules ?? [], (path, message) => context.issues.push({ code: 'custom', input: context.value, path, message }))),
+        .check((context) =>
+          ruleLimits(context.value.rules ?? [], (path, message) =>
+            context.issues.push({ code: 'custom', input: context.value, path, message }),
+          ),
+        ),
     }),
   ),
 });

@@ -3,7 +3,18 @@ import { z } from 'zod';
 import { lazily } from '../../check.ts';
 import { defineKind } from '../../kubernetes-kinds.ts';
 import { kubernetesHead } from '../../kubernetes-object.ts';
-import { backendRef, commonRoute, gatewayGroup, groupName, hostname, kindName, namespaceName, objectName, preciseHostname, sectionName } from './common.ts';
+import {
+  backendRef,
+  commonRoute,
+  gatewayGroup,
+  groupName,
+  hostname,
+  kindName,
+  namespaceName,
+  objectName,
+  preciseHostname,
+  sectionName,
+} from './common.ts';
 import { listener, listenerProblems } from './gateway.ts';
 
 export const referenceGrantKind = defineKind({
@@ -16,14 +27,25 @@ export const referenceGrantKind = defineKind({
     z.strictObject({
       ...kubernetesHead(),
       spec: z.strictObject({
-        from: z.array(z.strictObject({ group: groupName(), kind: kindName(), namespace: namespaceName() })).min(1).max(16),
-        to: z.array(z.strictObject({ group: groupName(), kind: kindName(), name: objectName().optional() })).min(1).max(16),
+        from: z
+          .array(z.strictObject({ group: groupName(), kind: kindName(), namespace: namespaceName() }))
+          .min(1)
+          .max(16),
+        to: z
+          .array(z.strictObject({ group: groupName(), kind: kindName(), name: objectName().optional() }))
+          .min(1)
+          .max(16),
       }),
     }),
   ),
 });
 
-const l4Rules = lazily(() => z.array(z.strictObject({ name: sectionName().optional(), backendRefs: z.array(backendRef()).min(1).max(16) })).min(1).max(16));
+const l4Rules = lazily(() =>
+  z
+    .array(z.strictObject({ name: sectionName().optional(), backendRefs: z.array(backendRef()).min(1).max(16) }))
+    .min(1)
+    .max(16),
+);
 
 export const tlsRouteKind = defineKind({
   kind: 'TLSRoute',
@@ -40,10 +62,24 @@ export const tlsRouteKind = defineKind({
 
 const l4Route = lazily(() => z.strictObject({ ...kubernetesHead(), spec: z.strictObject({ ...commonRoute(), rules: l4Rules() }) }));
 
-export const tcpRouteKind = defineKind({ kind: 'TCPRoute', group: gatewayGroup, versions: ['v1', 'v1alpha2'], namespaced: true, schema: l4Route });
-export const udpRouteKind = defineKind({ kind: 'UDPRoute', group: gatewayGroup, versions: ['v1', 'v1alpha2'], namespaced: true, schema: l4Route });
+export const tcpRouteKind = defineKind({
+  kind: 'TCPRoute',
+  group: gatewayGroup,
+  versions: ['v1', 'v1alpha2'],
+  namespaced: true,
+  schema: l4Route,
+});
+export const udpRouteKind = defineKind({
+  kind: 'UDPRoute',
+  group: gatewayGroup,
+  versions: ['v1', 'v1alpha2'],
+  namespaced: true,
+  schema: l4Route,
+});
 
-const targetRef = lazily(() => z.strictObject({ group: groupName(), kind: kindName(), name: objectName(), sectionName: sectionName().optional() }));
+const targetRef = lazily(() =>
+  z.strictObject({ group: groupName(), kind: kindName(), name: objectName(), sectionName: sectionName().optional() }),
+);
 
 export const backendTlsPolicyKind = defineKind({
   kind: 'BackendTLSPolicy',
@@ -58,7 +94,10 @@ export const backendTlsPolicyKind = defineKind({
         targetRefs: z.array(targetRef()).min(1).max(16),
         validation: z
           .strictObject({
-            caCertificateRefs: z.array(z.strictObject({ group: groupName(), kind: kindName(), name: objectName() })).max(8).optional(),
+            caCertificateRefs: z
+              .array(z.strictObject({ group: groupName(), kind: kindName(), name: objectName() }))
+              .max(8)
+              .optional(),
             wellKnownCACertificates: z.string().min(1).max(253).optional(),
             hostname: preciseHostname(),
             subjectAltNames: z
@@ -72,7 +111,8 @@ export const backendTlsPolicyKind = defineKind({
               .optional(),
           })
           .refine(
-            ({ caCertificateRefs, wellKnownCACertificates }) => ((caCertificateRefs?.length ?? 0) > 0) !== (wellKnownCACertificates !== undefined),
+            ({ caCertificateRefs, wellKnownCACertificates }) =>
+              (caCertificateRefs?.length ?? 0) > 0 !== (wellKnownCACertificates !== undefined),
             'write either caCertificateRefs or wellKnownCACertificates',
           ),
         options: z.record(z.string(), z.string().max(4096)).optional(),
@@ -100,7 +140,11 @@ export const listenerSetKind = defineKind({
           .array(listener())
           .min(1)
           .max(64)
-          .check((context) => listenerProblems(context.value, (path, message) => context.issues.push({ code: 'custom', input: context.value, path, message }))),
+          .check((context) =>
+            listenerProblems(context.value, (path, message) =>
+              context.issues.push({ code: 'custom', input: context.value, path, message }),
+            ),
+          ),
       }),
     }),
   ),
