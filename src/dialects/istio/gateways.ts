@@ -52,6 +52,7 @@ export function gatewayListeners(
 ): Listener[] {
   const sockets = new Map<string, Socket>();
   const servers = new Map<string, BoundServer[]>();
+  const protocols = new Map<string, { readonly protocol: string; readonly gateway: string }>();
   for (const resource of resources) {
     if (resource.kind !== 'Gateway' || resource.dialect !== 'istio') continue;
     const bound: BoundServer[] = [];
@@ -62,6 +63,7 @@ export function gatewayListeners(
     const served = options.labels === null || hasLabels(options.labels, selector);
     for (const [index, server] of gateway.spec.servers.entries()) {
       const path = ['spec', 'servers', index];
+      if (served) checkProtocol(resource, server, path, protocols, report);
       const socket = served ? openSocket(resource, server, path, options.bind, sockets, report) : null;
       bound.push({ gateway: resource, server, path, selector: options.labels ?? selector, socket });
       if (socket !== null && server.tls?.httpsRedirect === true)
@@ -70,6 +72,31 @@ export function gatewayListeners(
   }
   for (const item of items) bindVirtualService(item, servers, report);
   return [...sockets.values()].map((socket) => listenerOf(socket, table, report));
+}
+
+/** HTTP and its versions share a port, anything else does not. */
+function checkProtocol(
+  resource: Resource,
+  server: Server,
+  path: Path,
+  protocols: Map<string, { readonly protocol: string; readonly gateway: string }>,
+  report: Reporter,
+): void {
+  const { number, protocol } = server.port;
+  const key = `${server.bind ?? ''} ${number}`;
+  const known = protocols.get(key);
+  if (known === undefined) protocols.set(key, { protocol, gateway: `${resource.namespace}/${resource.name}` });
+  else if (known.protocol !== protocol && plainProtocols.has(known.protocol) !== plainProtocols.has(protocol))
+    report.add(
+      'WR0212',
+      resource,
+      [...path, 'port'],
+      `port ${number} is ${known.protocol} for Gateway '${known.gateway}' and ${protocol} here`,
+      {
+        hint: 'give one of the two another port',
+        key: true,
+      },
+    );
 }
 
 function openSocket(
