@@ -5,23 +5,22 @@
 import { applyUnderscores, canonicalise } from '../decide/canonical.ts';
 import { type LimitStore, OfflineLimitStore } from '../decide/limit.ts';
 import { rewritePath } from '../decide/rewrite.ts';
-import type { LocalReply } from '../filters/define.ts';
 import type { FlatTables } from '../model/events.ts';
 import type { HostRewrite } from '../model/route.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { buildChain, type Chain, type ChainContext, type FilterVerdict, noteFor } from './chain/chain.ts';
+import { buildChain, type Chain, type ChainContext, noteFor } from './chain/chain.ts';
 import { ListHeaders } from './chain/list-headers.ts';
 import { RequestContext, ResponseContext } from './chain/request-context.ts';
-import { listCandidates, routeName } from './explain/candidates.ts';
-import { mergeChanges, noChanges, RecordingHeaders } from './explain/recorder.ts';
-import type { Candidate, ExplainedDestination, ExplainRequest, ExplainResult, HeaderChanges, Outcome } from './explain/types.ts';
+import { routeName } from './explain/candidates.ts';
+import { mergeChanges, RecordingHeaders } from './explain/recorder.ts';
+import { Report } from './explain/report.ts';
+import type { ExplainedDestination, ExplainRequest, ExplainResult } from './explain/types.ts';
 import { type PlainUrl, requestBytes, splitUrl } from './explain/wire.ts';
-import { failures, type Failure } from './failure.ts';
+import { failures } from './failure.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
 import { materialise } from './materialise.ts';
 import { directReply, httpsRedirect, redirectReply } from './pipeline.ts';
 import { RequestHead } from './protocol/http1/head.ts';
-import { failureReply } from './reply.ts';
 import { compileTables } from './route/compile.ts';
 import { type ListenerTable, RouteTables } from './route/tables.ts';
 import type { DestinationRuntime, RouteHit, RouteRuntime } from './runtime.ts';
@@ -93,109 +92,13 @@ export class Explainer {
     const found = exact ?? wildcard ?? (address === null ? onPort[0] : undefined);
     if (found !== undefined) return found;
     const names = gateways.map((table) => table.config.name).join(', ');
-    return `nothing listens on ${address === null ? `port ${port}` : address}; listeners: ${names === '' ? 'none' : names}`;
+    return `nothing listens on ${address === null ? `port ${port}` : address}; listeners: ${names === '' ? 'none' : `${names} (the port of the URL or --address picks one)`}`;
   }
 }
 
 /** Explains against a snapshot without a running gateway. */
 export function explainerOf(snapshot: Snapshot): Explainer {
   return new Explainer(compileTables(snapshot), 0);
-}
-
-/** What is found out on the way. */
-class Report {
-  private readonly method: string;
-  private table: ListenerTable<RouteRuntime> | null = null;
-  private candidates: readonly Candidate[] = [];
-  private omitted = 0;
-  authority: string;
-  path: string;
-  virtualHost: string | null = null;
-  hit: RouteHit | null = null;
-  requestChanges: HeaderChanges = noChanges;
-  responseChanges: HeaderChanges = noChanges;
-  destinations: readonly ExplainedDestination[] = [];
-  readonly trail: FilterVerdict[] = [];
-  readonly conditions: string[] = [];
-
-  constructor(method: string, authority: string, path: string) {
-    this.method = method;
-    this.authority = authority;
-    this.path = path;
-  }
-
-  at(table: ListenerTable<RouteRuntime>): void {
-    this.table = table;
-  }
-
-  routed(context: RequestContext, table: ListenerTable<RouteRuntime>, hit: RouteHit | null): void {
-    this.hit = hit;
-    this.virtualHost = table.lookupVirtualHost(context)?.name ?? null;
-    const list = listCandidates(table, context, hit);
-    this.candidates = list.candidates;
-    this.omitted = list.omitted;
-  }
-
-  stop(
-    outcome: Outcome,
-    status: number | null,
-    reason: string,
-    flags: readonly string[] = [],
-    location: string | null = null,
-  ): ExplainResult {
-    const { table, hit } = this;
-    const config = table?.config;
-    const pending = [
-      ...(config?.pending ?? []).map((field) => ({ ...field, origin: config?.origin })),
-      ...(hit?.route.pending ?? []).map((field) => ({ ...field, origin: hit?.route.origin })),
-      ...(hit?.payload.destinations ?? []).flatMap(({ cluster }) =>
-        (cluster?.config.pending ?? []).map((field) => ({ ...field, origin: cluster?.config.origin })),
-      ),
-    ].flatMap(({ origin, ...field }) => (origin === undefined ? [] : [{ ...field, origin }]));
-    return {
-      outcome,
-      status,
-      reason,
-      listener: config === undefined ? null : { address: config.name, origin: config.origin },
-      virtualHost: this.virtualHost,
-      route:
-        hit === null
-          ? null
-          : {
-              name: routeName(hit.route, hit.entry),
-              id: hit.route.id,
-              rule: hit.route.rule,
-              match: hit.entry.index,
-              origin: hit.route.origin,
-            },
-      request: { method: this.method, authority: this.authority, path: this.path, headers: this.requestChanges },
-      destinations: this.destinations,
-      response: { location, headers: this.responseChanges },
-      filters: this.trail,
-      candidates: this.candidates,
-      candidatesOmitted: this.omitted,
-      flags,
-      pending,
-      conditions: this.conditions,
-    };
-  }
-
-  /** Ends with a reply of the proxy's own. */
-  reply(reply: LocalReply, refused: Outcome): ExplainResult {
-    const location = reply.headers.find(([name]) => name.toLowerCase() === 'location')?.[1] ?? null;
-    const outcome =
-      location !== null && reply.status >= 300 && reply.status < 400 ? 'redirect' : reply.status >= 400 ? refused : 'direct-response';
-    const set = Object.fromEntries(reply.headers.filter(([name]) => name.toLowerCase() !== 'location'));
-    this.responseChanges = mergeChanges(this.responseChanges, { set, add: {}, remove: [] });
-    if (reply.conditional !== undefined) this.conditions.push(reply.conditional);
-    const said = this.trail.at(-1);
-    const reason = said !== undefined && said.verdict !== 'continue' ? `${said.name}: ${said.reason}` : reply.details;
-    return this.stop(outcome, reply.status, reason, reply.flag === '' ? [] : [reply.flag], location);
-  }
-
-  fail(failure: Failure, reason: string = failure.details): ExplainResult {
-    return this.reply(failureReply(failure, reason), 'error');
-  }
 }
 
 /** One request on its way through the stages. */

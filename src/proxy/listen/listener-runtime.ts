@@ -5,8 +5,10 @@ import type { RequestContext } from '../chain/request-context.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import type { RequestHead, ResponseHead } from '../protocol/http1/head.ts';
 import type { ListenerTable } from '../route/tables.ts';
-import type { ServerConnection } from '../protocol/http1/server.ts';
-import type { RouteRuntime } from '../runtime.ts';
+import { ServerConnection } from '../protocol/http1/server.ts';
+import type { RouteRuntime, WorkerRuntime } from '../runtime.ts';
+
+const maxFree = 256;
 
 /** What connections of one listener read; a new revision replaces the parts in place, sockets stay. */
 export class ListenerRuntime {
@@ -15,6 +17,10 @@ export class ListenerRuntime {
   table: ListenerTable<RouteRuntime>;
   chain: Chain;
   readonly connections = new Set<ServerConnection>();
+  /** Closed connections' objects, ready for the next socket: making them is most of what a short connection costs. */
+  private readonly free: ServerConnection[] = [];
+  /** One object for all heads of this listener, so that a new revision's limits hold for connections that go on. */
+  readonly headLimits: { maxHeadBytes: number; maxHeaders: number; maxTargetBytes: number };
   /** The configuration names it no more: answers carry `Connection: close`. */
   closing = false;
   private trusted: BlockList | null;
@@ -24,7 +30,18 @@ export class ListenerRuntime {
     this.table = table;
     this.config = table.config;
     this.chain = chain;
+    const { maxHeadBytes, maxHeaders, maxTargetBytes } = table.config.limits;
+    this.headLimits = { maxHeadBytes, maxHeaders, maxTargetBytes };
     this.trusted = blockList(table.config.trustedCidrs);
+  }
+
+  /** An object for an accepted socket. */
+  connection(worker: WorkerRuntime): ServerConnection {
+    return this.free.pop() ?? new ServerConnection(worker, this);
+  }
+
+  recycle(connection: ServerConnection): void {
+    if (this.free.length < maxFree) this.free.push(connection);
   }
 
   apply(table: ListenerTable<RouteRuntime>, chain: Chain): void {
@@ -32,6 +49,11 @@ export class ListenerRuntime {
     this.config = table.config;
     this.chain = chain;
     this.closing = false;
+    Object.assign(this.headLimits, {
+      maxHeadBytes: this.config.limits.maxHeadBytes,
+      maxHeaders: this.config.limits.maxHeaders,
+      maxTargetBytes: this.config.limits.maxTargetBytes,
+    });
     this.trusted = blockList(table.config.trustedCidrs);
   }
 

@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:net';
 import type { Binding } from '../../model/events.ts';
-import { ServerConnection } from '../protocol/http1/server.ts';
 import type { WorkerRuntime } from '../runtime.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
 
@@ -66,7 +65,7 @@ export class Sockets {
         socket.destroy();
         return;
       }
-      void new ServerConnection(this.worker, at, socket);
+      at.connection(this.worker).attach(socket);
     });
     return new Promise((resolve) => {
       server.once('error', (error) => resolve(error.message));

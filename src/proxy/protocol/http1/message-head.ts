@@ -64,6 +64,8 @@ export abstract class Head extends FieldSection {
 
   protected clearHead(): void {
     this.clearSection();
+    // A new revision may have changed the limits of a listener whose connections go on.
+    this.maxHeaders = this.limits.maxHeaders;
     this.minor = 1;
     this.contentLength = -1;
     this.chunked = false;

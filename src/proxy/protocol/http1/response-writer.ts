@@ -19,12 +19,18 @@ export interface ResponseOptions {
 /** Encodes responses for one HTTP/1.1 client into the worker's staging buffer. */
 export class ResponseWriter {
   private readonly staging: Staging;
-  private readonly socket: Socket;
+  private socket: Socket;
   private chunked = false;
 
   constructor(staging: Staging, socket: Socket) {
     this.staging = staging;
     this.socket = socket;
+  }
+
+  /** The next client. */
+  attach(socket: Socket): void {
+    this.socket = socket;
+    this.chunked = false;
   }
 
   /** The body's end can only be told by closing: neither a length nor chunks that this client reads. */

@@ -1,4 +1,5 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import { plainAddress } from '../../../base/ip.ts';
 import { Deadline } from '../../../base/wheel.ts';
 import type { LocalReply } from '../../../filters/define.ts';
 import { failures, type Failure } from '../../failure.ts';
@@ -11,6 +12,7 @@ import { RequestHead, type ResponseHead } from './head.ts';
 import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
 import { headerLine, ResponseWriter } from './response-writer.ts';
+import { timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
 
 /** How much of an unwanted request body is read and thrown away so that the connection can go on. */
@@ -27,17 +29,18 @@ const lingerMs = 1000;
 type State = 'idle' | 'head' | 'exchange' | 'drain' | 'tunnel' | 'linger' | 'closed';
 
 let connectionIds = 0;
+/** Stands for no socket between two clients. */
+const unattached = new Socket();
+const ignore = (): void => undefined;
 
 /** A client connection speaking HTTP/1.1: one exchange at a time, pipelined requests in order. */
 export class ServerConnection implements Downstream, BodySink {
-  readonly connectionId: number;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
+  connectionId = 0;
+  remoteAddress = '';
+  remotePort = 0;
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
-  private readonly socket: Socket;
+  private socket: Socket = unattached;
   private readonly head: RequestHead;
   private readonly request = new RequestBody();
   private readonly writer: ResponseWriter;
@@ -54,30 +57,62 @@ export class ServerConnection implements Downstream, BodySink {
   /** 100 Continue went out for the current request. */
   private continued = false;
   private headStartedAt = 0;
-  private idleSince: number;
+  private idleSince = 0;
 
-  constructor(worker: WorkerRuntime, at: ListenerRuntime, socket: Socket) {
+  constructor(worker: WorkerRuntime, at: ListenerRuntime) {
     this.worker = worker;
     this.at = at;
+    this.head = new RequestHead(at.headLimits);
+    this.writer = new ResponseWriter(worker.staging, this.socket);
+    this.x = new Exchange(worker, at, this, this.head);
+    this.deadline = new Deadline((now) => this.onDeadline(now));
+  }
+
+  /** Serves an accepted socket until it closes; afterwards the object is ready for another one. */
+  attach(socket: Socket): void {
+    const { at } = this;
     this.socket = socket;
     this.connectionId = ++connectionIds;
     this.remoteAddress = plainAddress(socket.remoteAddress ?? '');
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = plainAddress(socket.localAddress ?? '');
-    this.localPort = socket.localPort ?? 0;
-    this.head = new RequestHead(at.config.limits);
-    this.writer = new ResponseWriter(worker.staging, socket);
-    this.x = new Exchange(worker, at, this, this.head);
-    this.deadline = new Deadline((now) => this.onDeadline(now));
+    this.state = 'idle';
+    this.drained = 0;
+    this.reading = false;
+    this.paused = false;
+    this.clientEnded = false;
+    this.closeAfter = false;
+    this.continued = false;
+    this.writer.attach(socket);
     this.idleSince = performance.now();
     at.connections.add(this);
-    worker.telemetry.connectionOpened(at.name);
+    this.worker.telemetry.connectionOpened(at.name);
     this.armIdle();
-    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
-    socket.on('drain', () => this.guard(() => this.onDrain()));
-    socket.on('end', () => this.guard(() => this.onEnd()));
-    socket.on('error', () => undefined);
-    socket.on('close', () => this.onClosed());
+    socket.on('data', this.onSocketData);
+    socket.on('drain', this.onSocketDrain);
+    socket.on('end', this.onSocketEnd);
+    socket.on('error', ignore);
+    socket.on('close', this.onSocketClose);
+  }
+
+  private readonly onSocketData = (chunk: Buffer): void => this.onChunk(chunk);
+  private readonly onSocketDrain = (): void => this.guard('onDrain');
+  private readonly onSocketEnd = (): void => this.guard('onEnd');
+  private readonly onSocketClose = (): void => this.onClosed();
+
+  private guard(task: 'onDrain' | 'onEnd'): void {
+    try {
+      this[task]();
+    } catch (error) {
+      this.onFault(error);
+    }
+  }
+
+  get localAddress(): string {
+    return plainAddress(this.socket.localAddress ?? '');
+  }
+
+  get localPort(): number {
+    return this.socket.localPort ?? 0;
   }
 
   /** No exchange and no byte of one: may be closed without loss. */
@@ -92,14 +127,6 @@ export class ServerConnection implements Downstream, BodySink {
   close(): void {
     this.state = 'closed';
     this.socket.destroy();
-  }
-
-  private guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.onFault(error);
-    }
   }
 
   private onChunk(chunk: Buffer): void {
@@ -427,10 +454,13 @@ export class ServerConnection implements Downstream, BodySink {
     const wasTunnel = this.state === 'tunnel';
     this.state = 'closed';
     this.input.drop();
-    if (!this.x.live) return;
-    if (!wasTunnel) this.x.flag(failures.downstreamGone);
-    this.x.attempt.cancel();
-    this.x.end(performance.now());
+    if (this.x.live) {
+      if (!wasTunnel) this.x.flag(failures.downstreamGone);
+      this.x.attempt.cancel();
+      this.x.end(performance.now());
+    }
+    this.head.reset();
+    this.at.recycle(this);
   }
 
   private armIdle(): void {
@@ -462,21 +492,12 @@ export class ServerConnection implements Downstream, BodySink {
     }
   }
 
-  /** Which of an exchange's time limits has passed, and when the next one is due. */
   private checkExchange(now: number): void {
-    const { x } = this;
-    const { streamIdleTimeoutMs, requestTimeoutMs } = this.at.config.limits;
-    const isTunnel = this.state === 'tunnel';
-    const forward = isTunnel ? null : (x.hit?.payload.forward ?? null);
-    const requestAt = this.request.done || isTunnel ? Infinity : due(x.startedAt, requestTimeoutMs);
-    const readAt = this.request.done && x.sentAt > 0 ? due(Math.max(x.lastActivity, x.sentAt), forward?.readTimeoutMs) : Infinity;
-    const routeAt = due(x.startedAt, forward?.timeoutMs);
-    const idleAt = due(x.lastActivity, streamIdleTimeoutMs);
-    if (now >= routeAt) return this.expire(failures.routeTimeout);
-    if (now >= readAt) return this.expire(failures.readTimeout);
-    if (now >= requestAt) return this.failRequest(failures.requestTimeout);
-    if (now >= idleAt) return isTunnel ? this.abort() : this.failRequest(failures.streamIdle);
-    this.worker.wheel.arm(this.deadline, Math.min(routeAt, readAt, requestAt, idleAt));
+    const verdict = timeLimits(this.x, this.request.done, this.state === 'tunnel', now);
+    if (typeof verdict === 'number') this.worker.wheel.arm(this.deadline, verdict);
+    else if (this.state === 'tunnel') this.abort();
+    else if (verdict.source === 'upstream') this.expire(verdict);
+    else this.failRequest(verdict);
   }
 
   /** The upstream was too slow; the client's connection can go on. */
@@ -486,13 +507,4 @@ export class ServerConnection implements Downstream, BodySink {
     if (this.x.responseStarted) this.abort();
     else this.reply(failureReply(failure));
   }
-}
-
-function due(since: number, limit: number | undefined): number {
-  return limit !== undefined && limit > 0 ? since + limit : Infinity;
-}
-
-/** IPv4 clients of a dual-stack socket as IPv4. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

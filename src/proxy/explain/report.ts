@@ -1,0 +1,106 @@
+import type { LocalReply } from '../../filters/define.ts';
+import type { FilterVerdict } from '../chain/chain.ts';
+import type { RequestContext } from '../chain/request-context.ts';
+import type { Failure } from '../failure.ts';
+import { failureReply } from '../reply.ts';
+import type { ListenerTable } from '../route/tables.ts';
+import type { RouteHit, RouteRuntime } from '../runtime.ts';
+import { listCandidates, routeName } from './candidates.ts';
+import { mergeChanges, noChanges } from './recorder.ts';
+import type { Candidate, ExplainedDestination, ExplainResult, HeaderChanges, Outcome } from './types.ts';
+
+/** What is found out on the way. */
+export class Report {
+  private readonly method: string;
+  private table: ListenerTable<RouteRuntime> | null = null;
+  private candidates: readonly Candidate[] = [];
+  private omitted = 0;
+  authority: string;
+  path: string;
+  virtualHost: string | null = null;
+  hit: RouteHit | null = null;
+  requestChanges: HeaderChanges = noChanges;
+  responseChanges: HeaderChanges = noChanges;
+  destinations: readonly ExplainedDestination[] = [];
+  readonly trail: FilterVerdict[] = [];
+  readonly conditions: string[] = [];
+
+  constructor(method: string, authority: string, path: string) {
+    this.method = method;
+    this.authority = authority;
+    this.path = path;
+  }
+
+  at(table: ListenerTable<RouteRuntime>): void {
+    this.table = table;
+  }
+
+  routed(context: RequestContext, table: ListenerTable<RouteRuntime>, hit: RouteHit | null): void {
+    this.hit = hit;
+    this.virtualHost = table.lookupVirtualHost(context)?.name ?? null;
+    const list = listCandidates(table, context, hit);
+    this.candidates = list.candidates;
+    this.omitted = list.omitted;
+  }
+
+  stop(
+    outcome: Outcome,
+    status: number | null,
+    reason: string,
+    flags: readonly string[] = [],
+    location: string | null = null,
+  ): ExplainResult {
+    const { table, hit } = this;
+    const config = table?.config;
+    const pending = [
+      ...(config?.pending ?? []).map((field) => ({ ...field, origin: config?.origin })),
+      ...(hit?.route.pending ?? []).map((field) => ({ ...field, origin: hit?.route.origin })),
+      ...(hit?.payload.destinations ?? []).flatMap(({ cluster }) =>
+        (cluster?.config.pending ?? []).map((field) => ({ ...field, origin: cluster?.config.origin })),
+      ),
+    ].flatMap(({ origin, ...field }) => (origin === undefined ? [] : [{ ...field, origin }]));
+    return {
+      outcome,
+      status,
+      reason,
+      listener: config === undefined ? null : { address: config.name, origin: config.origin },
+      virtualHost: this.virtualHost,
+      route:
+        hit === null
+          ? null
+          : {
+              name: routeName(hit.route, hit.entry),
+              id: hit.route.id,
+              rule: hit.route.rule,
+              match: hit.entry.index,
+              origin: hit.route.origin,
+            },
+      request: { method: this.method, authority: this.authority, path: this.path, headers: this.requestChanges },
+      destinations: this.destinations,
+      response: { location, headers: this.responseChanges },
+      filters: this.trail,
+      candidates: this.candidates,
+      candidatesOmitted: this.omitted,
+      flags,
+      pending,
+      conditions: this.conditions,
+    };
+  }
+
+  /** Ends with a reply of the proxy's own. */
+  reply(reply: LocalReply, refused: Outcome): ExplainResult {
+    const location = reply.headers.find(([name]) => name.toLowerCase() === 'location')?.[1] ?? null;
+    const outcome =
+      location !== null && reply.status >= 300 && reply.status < 400 ? 'redirect' : reply.status >= 400 ? refused : 'direct-response';
+    const set = Object.fromEntries(reply.headers.filter(([name]) => name.toLowerCase() !== 'location'));
+    this.responseChanges = mergeChanges(this.responseChanges, { set, add: {}, remove: [] });
+    if (reply.conditional !== undefined) this.conditions.push(reply.conditional);
+    const said = this.trail.at(-1);
+    const reason = said !== undefined && said.verdict !== 'continue' ? `${said.name}: ${said.reason}` : reply.details;
+    return this.stop(outcome, reply.status, reason, reply.flag === '' ? [] : [reply.flag], location);
+  }
+
+  fail(failure: Failure, reason: string = failure.details): ExplainResult {
+    return this.reply(failureReply(failure, reason), 'error');
+  }
+}
