@@ -1,9 +1,9 @@
-import type { Document, ErrorCode, Node, ParsedNode } from "yaml";
-import { isAlias, isMap, isPair, isScalar, isSeq, parseAllDocuments, visit } from "yaml";
-import { diagnose } from "../analysis/messages.ts";
-import type { Diagnostic } from "../model/diagnostic.ts";
-import type { LocatedDocument, Path } from "./dialect.ts";
-import { LineIndex, maxDepth, readJson } from "./json-text.ts";
+import type { Document, ErrorCode, Node, ParsedNode } from 'yaml';
+import { isAlias, isMap, isPair, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
+import { diagnose } from '../analysis/messages.ts';
+import type { Diagnostic } from '../model/diagnostic.ts';
+import type { LocatedDocument, Path } from './dialect.ts';
+import { LineIndex, maxDepth, readJson } from './json-text.ts';
 
 /** What one file holds. */
 export interface ParsedText {
@@ -26,7 +26,7 @@ const maxAliases = 100;
  */
 export function parseText(file: string, text: string): ParsedText {
   const looksLikeJson = /^[\s\uFEFF]*[{[]/.test(text);
-  if (file.endsWith(".json") || looksLikeJson) {
+  if (file.endsWith('.json') || looksLikeJson) {
     const result = readJson(text);
     if (result.ok) {
       const lines = new LineIndex(text);
@@ -37,8 +37,8 @@ export function parseText(file: string, text: string): ParsedText {
         diagnostics: [],
       };
     }
-    if (file.endsWith(".json")) {
-      if (text.trim() === "") return { documents: [], damaged: [], diagnostics: [] };
+    if (file.endsWith('.json')) {
+      if (text.trim() === '') return { documents: [], damaged: [], diagnostics: [] };
       const { offset, message, hint } = result.problem;
       return {
         documents: [],
@@ -60,24 +60,20 @@ function parseYaml(file: string, text: string): ParsedText {
     const result = parseAllDocuments(text, {
       prettyErrors: false,
       merge: true,
-      logLevel: "silent",
+      logLevel: 'silent',
       stringKeys: false,
     });
-    if ("empty" in result) return { documents, damaged, diagnostics };
+    if ('empty' in result) return { documents, damaged, diagnostics };
     parsed = result;
   } catch (error) {
     // The library recurses: a text nested thousands deep ends here.
-    const reason = error instanceof RangeError ? "the text is nested too deep" : String(error);
-    diagnostics.push(
-      problem(file, { line: 1, column: 1 }, reason, "No kind of document needs that depth."),
-    );
+    const reason = error instanceof RangeError ? 'the text is nested too deep' : String(error);
+    diagnostics.push(problem(file, { line: 1, column: 1 }, reason, 'No kind of document needs that depth.'));
     return { documents, damaged, diagnostics };
   }
   let index = 0;
   for (const document of parsed) {
-    const { value, problems } = evaluate(document, (offset, message, hint) =>
-      problem(file, lines.place(offset), message, hint),
-    );
+    const { value, problems } = evaluate(document, (offset, message, hint) => problem(file, lines.place(offset), message, hint));
     diagnostics.push(...problems);
     if (value === null || value === undefined) continue;
     const locate = (path: Path, key = false) => lines.place(offsetOf(document, path, key));
@@ -95,36 +91,28 @@ function evaluate(
   const problems: Diagnostic[] = [];
   // After the first syntax error of a document the others are its echo.
   const first = document.errors[0] ?? document.warnings[0];
-  if (first)
-    problems.push(report(first.pos[0], sentence(first.message, first.code), hintFor(first.code)));
+  if (first) problems.push(report(first.pos[0], sentence(first.message, first.code), hintFor(first.code)));
   const top = document.contents?.range[0] ?? 0;
   try {
     const value: unknown = document.toJS({ maxAliasCount: maxAliases });
     const height = heightOf(value, new Map());
     if (height <= maxDepth) return { value, problems };
-    const message =
-      height === Infinity
-        ? "an alias stands inside its own anchor"
-        : `maps and lists are nested more than ${maxDepth} deep`;
+    const message = height === Infinity ? 'an alias stands inside its own anchor' : `maps and lists are nested more than ${maxDepth} deep`;
     return {
       value: null,
-      problems: [report(top, message, "No kind of document needs that; write the part out.")],
+      problems: [report(top, message, 'No kind of document needs that; write the part out.')],
     };
   } catch (error) {
     if (problems.length === 0) {
       const dangling = danglingAlias(document);
       const message =
-        error instanceof RangeError
-          ? "maps and lists are nested too deep"
-          : error instanceof Error
-            ? error.message
-            : String(error);
+        error instanceof RangeError ? 'maps and lists are nested too deep' : error instanceof Error ? error.message : String(error);
       problems.push(
         dangling === null
           ? report(
               top,
               sentence(message, null),
-              "Check the anchors (&name) and aliases (*name) of this document; write repeated parts out.",
+              'Check the anchors (&name) and aliases (*name) of this document; write repeated parts out.',
             )
           : report(
               dangling.offset,
@@ -137,9 +125,7 @@ function evaluate(
   }
 }
 
-function danglingAlias(
-  document: Document.Parsed<ParsedNode, true>,
-): { readonly name: string; readonly offset: number } | null {
+function danglingAlias(document: Document.Parsed<ParsedNode, true>): { readonly name: string; readonly offset: number } | null {
   let found: { readonly name: string; readonly offset: number } | null = null;
   visit(document, {
     Alias: (_key, node) => {
@@ -153,7 +139,7 @@ function danglingAlias(
 
 /** Levels of maps and lists; infinite for a value that contains itself. Shared parts are visited once. */
 function heightOf(value: unknown, known: Map<object, number>): number {
-  if (typeof value !== "object" || value === null) return 0;
+  if (typeof value !== 'object' || value === null) return 0;
   const before = known.get(value);
   if (before !== undefined) return before;
   known.set(value, Infinity);
@@ -166,16 +152,15 @@ function heightOf(value: unknown, known: Map<object, number>): number {
 /** Items of `kind: List` (and of `VirtualServiceList` …) stand alone, as kubectl treats them. */
 function expand(document: LocatedDocument, from: number): LocatedDocument[] {
   const { value } = document;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return [document];
-  const kind: unknown = Reflect.get(value, "kind");
-  const items: unknown = Reflect.get(value, "items");
-  if (typeof kind !== "string" || !kind.endsWith("List") || !Array.isArray(items))
-    return [document];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [document];
+  const kind: unknown = Reflect.get(value, 'kind');
+  const items: unknown = Reflect.get(value, 'items');
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [document];
   return items.map((item: unknown, i) => ({
     file: document.file,
     index: from + i,
     value: item,
-    locate: (path: Path, key?: boolean) => document.locate(["items", i, ...path], key),
+    locate: (path: Path, key?: boolean) => document.locate(['items', i, ...path], key),
   }));
 }
 
@@ -191,21 +176,15 @@ function offsetOf(document: Document.Parsed<ParsedNode, true>, path: Path, key: 
       node = resolve(document, item);
     } else if (isMap(node)) {
       const pair = node.items.find(
-        (candidate) =>
-          isPair(candidate) &&
-          isScalar(candidate.key) &&
-          String(candidate.key.value) === String(step),
+        (candidate) => isPair(candidate) && isScalar(candidate.key) && String(candidate.key.value) === String(step),
       );
       if (pair === undefined) return offset;
       const keyOffset = start(pair.key) ?? offset;
       const valueNode: unknown = pair.value;
       // An empty value has no place of its own: the key's is what the reader looks for.
       const empty =
-        valueNode === null ||
-        valueNode === undefined ||
-        (isScalar(valueNode) && valueNode.value === null && valueNode.source !== "null");
-      offset =
-        (key && i === path.length - 1) || empty ? keyOffset : (start(valueNode) ?? keyOffset);
+        valueNode === null || valueNode === undefined || (isScalar(valueNode) && valueNode.value === null && valueNode.source !== 'null');
+      offset = (key && i === path.length - 1) || empty ? keyOffset : (start(valueNode) ?? keyOffset);
       node = resolve(document, valueNode);
     } else {
       return offset;
@@ -227,46 +206,41 @@ function isNodeWithRange(node: unknown): node is Node {
   return isScalar(node) || isMap(node) || isSeq(node) || isAlias(node);
 }
 
-function problem(
-  file: string,
-  place: { readonly line: number; readonly column: number },
-  message: string,
-  hint: string,
-): Diagnostic {
-  return diagnose("WR0101", { file, ...place }, null, message, { hint });
+function problem(file: string, place: { readonly line: number; readonly column: number }, message: string, hint: string): Diagnostic {
+  return diagnose('WR0101', { file, ...place }, null, message, { hint });
 }
 
 /** The library's text, in the voice of the other messages. */
 function sentence(message: string, code: ErrorCode | null): string {
-  if (code === "DUPLICATE_KEY") return "a field occurs twice in one map";
-  if (code === "TAB_AS_INDENT") return "a tab is used as indentation";
-  const text = message.replace(/ at line \d+, column \d+:?[\s\S]*$/, "").trim();
+  if (code === 'DUPLICATE_KEY') return 'a field occurs twice in one map';
+  if (code === 'TAB_AS_INDENT') return 'a tab is used as indentation';
+  const text = message.replace(/ at line \d+, column \d+:?[\s\S]*$/, '').trim();
   return `not valid YAML: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }
 
 function hintFor(code: ErrorCode): string {
   switch (code) {
-    case "TAB_AS_INDENT":
-      return "Indent with spaces; YAML forbids tabs.";
-    case "DUPLICATE_KEY":
-      return "Remove one of the two; put the values of both under one key when both are meant.";
-    case "BAD_INDENT":
+    case 'TAB_AS_INDENT':
+      return 'Indent with spaces; YAML forbids tabs.';
+    case 'DUPLICATE_KEY':
+      return 'Remove one of the two; put the values of both under one key when both are meant.';
+    case 'BAD_INDENT':
       return 'Fields of one map start in the same column; a list item starts with "- ".';
-    case "BAD_ALIAS":
+    case 'BAD_ALIAS':
       return 'An alias (*name) needs an anchor (&name) before it; a value that starts with * or & must be quoted: "*.example.com".';
-    case "MISSING_CHAR":
+    case 'MISSING_CHAR':
       return 'Something that was opened is not closed, or a colon lacks its space: write "name: value".';
-    case "UNEXPECTED_TOKEN":
-      return "Quote values that start with one of @ ` % { } [ ] , & * ! | > and check the indentation.";
-    case "MULTILINE_IMPLICIT_KEY":
-    case "BLOCK_AS_IMPLICIT_KEY":
-    case "KEY_OVER_1024_CHARS":
+    case 'UNEXPECTED_TOKEN':
+      return 'Quote values that start with one of @ ` % { } [ ] , & * ! | > and check the indentation.';
+    case 'MULTILINE_IMPLICIT_KEY':
+    case 'BLOCK_AS_IMPLICIT_KEY':
+    case 'KEY_OVER_1024_CHARS':
       return 'Often a missing space after a colon, or a line that is indented too far: write "name: value".';
-    case "TAG_RESOLVE_FAILED":
+    case 'TAG_RESOLVE_FAILED':
       return 'Only the standard tags exist; quote the value when it starts with "!".';
-    case "BAD_DQ_ESCAPE":
+    case 'BAD_DQ_ESCAPE':
       return "In double quotes a backslash is written as \\\\; in single quotes ('…') it stands for itself.";
     default:
-      return "Check quotes, indentation and the line above.";
+      return 'Check quotes, indentation and the line above.';
   }
 }
