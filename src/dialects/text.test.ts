@@ -11,7 +11,7 @@ const yamlFaults: readonly { readonly name: string; readonly text: string; reado
   { name: 'an alias inside its own anchor', text: 'a: &a\n  b: *a\n', at: '1:1', says: /its own anchor/ },
   { name: 'a tag that does not exist', text: 'a: !secret x\n', at: '1:4', says: /unresolved tag/i },
   { name: 'a list that is not closed', text: 'a: [1, 2\nb: 3\n', at: '2:1', says: /must be sufficiently indented/ },
-  { name: 'a quote that is not closed', text: 'a: "x\nb: 1\n', at: '2:1', says: /quote/ },
+  { name: 'a quote that is not closed', text: 'a: "x\nb: 1\n', at: '1:4', says: /quote/ },
   { name: 'an escape that does not exist', text: 'a: "\\q"\n', at: '1:5', says: /escape/ },
   { name: 'a key without a space after its colon', text: 'a:b\n  c: d\n', at: '1:1', says: /single line/ },
 ];

@@ -1,4 +1,4 @@
-import type { Document, ErrorCode, Node, ParsedNode } from 'yaml';
+import type { Document, ErrorCode, Node, ParsedNode, YAMLParseError, YAMLWarning } from 'yaml';
 import { isAlias, isMap, isPair, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
 import { diagnose } from '../analysis/messages.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
@@ -91,7 +91,7 @@ function evaluate(
   const problems: Diagnostic[] = [];
   // After the first syntax error of a document the others are its echo.
   const first = document.errors[0] ?? document.warnings[0];
-  if (first) problems.push(report(first.pos[0], sentence(first.message, first.code), hintFor(first.code)));
+  if (first) problems.push(report(offsetOfError(document, first), sentence(first.message, first.code), hintFor(first.code)));
   const top = document.contents?.range[0] ?? 0;
   try {
     const value: unknown = document.toJS({ maxAliasCount: maxAliases });
@@ -123,6 +123,19 @@ function evaluate(
     }
     return { value: null, problems };
   }
+}
+
+/** A quote that is never closed is found at the end of the text; the reader wants to see where it opens. */
+function offsetOfError(document: Document.Parsed<ParsedNode, true>, error: YAMLParseError | YAMLWarning): number {
+  const [at] = error.pos;
+  if (error.code !== 'MISSING_CHAR' || !error.message.includes('quote')) return at;
+  let opened: number | null = null;
+  visit(document, {
+    Scalar: (_key, node) => {
+      if ((node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE') && node.range) [opened] = node.range;
+    },
+  });
+  return opened ?? at;
 }
 
 function danglingAlias(document: Document.Parsed<ParsedNode, true>): { readonly name: string; readonly offset: number } | null {
