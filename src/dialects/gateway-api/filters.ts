@@ -96,7 +96,7 @@ function modifier(
   const set = (filter.set ?? []).filter(({ name, value }) => {
     // The authority is the route's own business: setting Host rewrites it, as other gateways do.
     if (side !== 'request' || name.toLowerCase() !== 'host') return true;
-    if (/^[A-Za-z0-9._~\-]+(?::[0-9]{1,5})?$/.test(value)) draft.hostRewrite = { kind: 'literal', value };
+    if (/^[A-Za-z0-9._~-]+(?::[0-9]{1,5})?$/.test(value)) draft.hostRewrite = { kind: 'literal', value };
     else refuse(context, resource, path, `'${value}' is not a host`, draft);
     return false;
   });
