@@ -216,17 +216,21 @@ class Walk {
     switch (action.kind) {
       case 'redirect':
         this.responseFilters([hit.payload.chain]);
-        return report.reply(redirectReply({ context }, hit, action), 'error');
+        return this.because(report.reply(redirectReply({ context }, hit, action), 'error'), hit, 'redirected');
       case 'direct-response': {
         this.responseFilters([hit.payload.chain]);
         const result = report.reply(directReply(action), 'direct-response');
-        return { ...result, outcome: 'direct-response' };
+        return { ...this.because(result, hit, 'answered'), outcome: 'direct-response' };
       }
       case 'blocked':
         return report.fail({ ...failures.routeBlocked, status: action.status }, `route_blocked{${action.reason}}`);
       case 'forward':
         return this.forward(hit, listenerChain);
     }
+  }
+
+  private because(result: ExplainResult, hit: RouteHit, what: string): ExplainResult {
+    return { ...result, reason: `${what} by route '${routeName(hit.route, hit.entry)}': ${hit.entry.rankReason}` };
   }
 
   private forward(hit: RouteHit, listenerChain: Chain): ExplainResult {
