@@ -56,6 +56,7 @@ describe('request heads that are refused', () => {
     ['Transfer-Encoding identity', get('Transfer-Encoding: identity'), -400],
     ['Transfer-Encoding with vertical tab', get('Transfer-Encoding: \x0bchunked'), -400],
     ['Transfer-Encoding chunked not last', get('Transfer-Encoding: chunked, gzip'), -400],
+    ['Transfer-Encoding with a tab behind', get('Transfer-Encoding: chunked \t'), -400],
     ['Transfer-Encoding xchunked', get('Transfer-Encoding: xchunked'), -400],
     ['Transfer-Encoding gzip, chunked', get('Transfer-Encoding: gzip, chunked'), -501],
     ['Transfer-Encoding in HTTP/1.0', 'GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n', -400],

@@ -1,5 +1,5 @@
 import { FieldSection } from './parse-fields.ts';
-import { COMMA, HTAB, Known, SP, TOKEN, is } from './tables.ts';
+import { COMMA, CR, HTAB, Known, SP, TOKEN, is } from './tables.ts';
 
 export interface HeadLimits {
   /** Whole head with its blank line, in bytes. */
@@ -169,6 +169,10 @@ export abstract class Head extends FieldSection {
     const start = this.valueStart(i);
     const end = this.valueEnd(i);
     if (++this.transferEncodings > 1) return this.fail(this.malformed, 'http1.transfer_encoding_repeated');
+    // llhttp takes a tab behind the name as part of it, and reads another framing.
+    for (let p = end; buf[p] !== CR; p++) {
+      if (buf[p] === HTAB) return this.fail(this.malformed, 'http1.transfer_encoding_invalid');
+    }
     if (end - start === 7 && is(buf, start, 'chunked')) {
       this.chunked = true;
       return 0;
