@@ -38,6 +38,8 @@ export function serviceCluster(located: Located, service: Service, context: Clus
         hint: 'a connection that fails is tried once more, on another target, when nothing was sent',
       }),
     );
+  for (const field of ['tls_verify', 'tls_verify_depth', 'ca_certificates'] as const)
+    if (service[field] !== undefined) pending.push(context.report.pending(resource, [field], service[field]));
   if (Object.hasOwn(located.entity.refs, 'client_certificate'))
     pending.push(context.report.pending(resource, ['client_certificate'], '(certificate)'));
   const destination = resolve(service, context);

@@ -215,10 +215,11 @@ function concealed(kind: string, fields: Readonly<Record<string, unknown>>): Rea
     case 'OAuth2AuthorizationCode':
     case 'Certificate':
     case 'Key':
-    case 'Vault':
     case 'ACMEStorage':
     case 'Session':
       return {};
+    case 'Vault':
+      return { name: fields.name };
     default:
       return fields;
   }

@@ -224,6 +224,15 @@ function reportUnused(directory: Directory, report: Report): void {
         `${sound.length} ${sound.length === 1 ? 'entity' : 'entities'} of kind ${kind}: checked, not used yet`,
       );
   }
+  for (const { resource, entity } of directory.all('Vault'))
+    if (entity.fields !== null && entity.fields.name !== 'env')
+      report.add(
+        'WR0108',
+        resource,
+        ['name'],
+        `vault '${resource.name}' does not run yet: only env does`,
+        'references to it quarantine their entities',
+      );
   const certificates = [...directory.all('Certificate'), ...directory.all('SNI')].filter((one) => !one.resource.broken);
   if (certificates.length > 0)
     report.add(
