@@ -126,9 +126,10 @@ export class ResponseWriter {
   }
 
   /** A response of our own. `extra`: complete header lines. Returns the body bytes sent. */
-  reply(reply: RenderedReply, extra: string, withBody: boolean, options: ResponseOptions): number {
+  reply(reply: RenderedReply, extra: string, wantsBody: boolean, options: ResponseOptions): number {
     const { staging } = this;
     const { status, headers, body } = reply;
+    const withBody = wantsBody && status !== 204 && status !== 304;
     let text = '';
     for (const [name, value] of headers)
       if (options.close === false || name.toLowerCase() !== 'connection') text += headerLine(name, value);

@@ -11,7 +11,8 @@ import { Exchange, type Downstream } from '../exchange.ts';
 import { RequestHead, type ResponseHead } from './head.ts';
 import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
-import { headerLine, ResponseWriter } from './response-writer.ts';
+import { replyLines } from './reply-lines.ts';
+import { ResponseWriter } from './response-writer.ts';
 import { timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
 
@@ -310,14 +311,7 @@ export class ServerConnection implements Downstream, BodySink {
     // The client may or may not send its body now: only a new connection is safe.
     if (head.expectContinue && !this.continued && !this.request.done) this.closeAfter = true;
     const options = { close: this.settleClose(), modern: head.minor === 1 };
-    let extra = '';
-    const { names, values } = x.context.responseHeaders;
-    for (let i = 0; i < names.length; i++) extra += headerLine(names[i], values[i]);
-    if (at.config.kongHeaders) extra += at.kongReplyHeaders(x);
-    const { responseHeaders } = this.worker.telemetry.needs;
-    for (const [name, value] of rendered.headers) if (responseHeaders.includes(name.toLowerCase())) x.capture(name.toLowerCase(), value);
-    const withBody = x.method !== 'HEAD' && rendered.status !== 204 && rendered.status !== 304;
-    x.bytesSent = this.writer.reply(rendered, extra, withBody, options);
+    x.bytesSent = this.writer.reply(rendered, replyLines(x, rendered), x.method !== 'HEAD', options);
     this.finish();
   }
 
