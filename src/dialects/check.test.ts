@@ -18,6 +18,8 @@ const schema = z.strictObject({
   mode: z.enum(['STATIC', 'DNS']).optional(),
   match: z.union([z.strictObject({ exact: z.string() }), z.strictObject({ prefix: z.string() })]).optional(),
   labels: z.record(z.string().regex(/^[a-z]+$/), z.string()).optional(),
+  tls: z.strictObject({ mode: z.string(), ca: z.string() }).optional(),
+  wait: z.string({ error: 'write 5s' }).optional(),
   secret: z
     .string()
     .superRefine((_value, context) =>
@@ -44,7 +46,7 @@ const rows: readonly {
   {
     name: 'an unknown field unlike any other lists the fields',
     value: { hosts: [], zzzzzz: 80 },
-    expect: ["WR0104 1:2 unknown field 'zzzzzz' | known fields: hosts, port, mode, match, labels, secret"],
+    expect: ["WR0104 1:2 unknown field 'zzzzzz' | known fields: hosts, port, mode, match, labels, tls, wait, secret"],
   },
   {
     name: 'a missing field',
@@ -55,6 +57,17 @@ const rows: readonly {
     name: 'a number where a string belongs',
     value: { hosts: [1] },
     expect: ['WR0105 2:1 hosts[0] must be of type string, not number | put it in quotes: "1"'],
+  },
+  { name: 'a number out of range', value: { hosts: [], port: 70000 }, expect: ['WR0105 1:1 port is 70000 and must be at most 65535 | -'] },
+  {
+    name: 'a value where a map belongs names its fields',
+    value: { hosts: [], tls: 'x' },
+    expect: ['WR0105 1:1 tls must be of type object, not string | write its fields below it: mode, ca'],
+  },
+  {
+    name: 'a schema with its own hint',
+    value: { hosts: [], wait: 5 },
+    expect: ['WR0105 1:1 wait must be of type string, not number | write 5s'],
   },
   {
     name: 'a string where a number belongs',

@@ -57,7 +57,7 @@ type Issue = z.core.$ZodIssue;
 
 /** Zod does not put the known keys into the issue; the message carries them to `report`, separated by spaces. */
 function nameKnownKeys(raw: z.core.$ZodRawIssue): string | undefined {
-  if (raw.code !== 'unrecognized_keys') return undefined;
+  if (raw.code !== 'unrecognized_keys' && (raw.code !== 'invalid_type' || raw.expected !== 'object')) return undefined;
   const schema = raw.inst;
   return schema instanceof z.ZodObject ? Object.keys(schema.shape).join(' ') : '';
 }
@@ -80,17 +80,23 @@ function report(found: Issue, base: Path, to: Report): void {
           true,
         );
       return;
-    case 'invalid_type':
+    case 'invalid_type': {
+      const hint = ownHint(found.message) ?? (found.expected === 'object' ? fieldsHint(found.message) : undefined);
       if (found.input === undefined)
-        add('WR0106', path, `${field} is required`, `write a value of type ${found.expected} for '${String(path.at(-1) ?? '')}'`);
+        add('WR0106', path, `${field} is required`, hint ?? `write a value of type ${found.expected} for '${String(path.at(-1) ?? '')}'`);
       else
         add(
           'WR0105',
           path,
           `${field} must be of type ${found.expected}, not ${typeName(found.input)}`,
-          retypeHint(found.expected, found.input),
+          hint ?? retypeHint(found.expected, found.input),
         );
       return;
+    }
+    case 'too_big':
+      return add('WR0105', path, sizeMessage(field, found.origin, found.input, 'at most', found.maximum));
+    case 'too_small':
+      return add('WR0105', path, sizeMessage(field, found.origin, found.input, 'at least', found.minimum));
     case 'invalid_value': {
       if (found.input === undefined) return add('WR0106', path, `${field} is required`, allowed(found.values));
       const near = typeof found.input === 'string' ? nearest(found.input, found.values.map(String)) : null;
@@ -171,6 +177,22 @@ function codeOf(params: Record<string, unknown>): MessageCode {
 
 function hintOf(params: Record<string, unknown> | undefined): string | undefined {
   return typeof params?.hint === 'string' ? params.hint : undefined;
+}
+
+/** A schema may bring its hint as its message: `z.string({error: 'write …'})`. */
+function ownHint(message: string): string | undefined {
+  return message.startsWith('write ') ? message : undefined;
+}
+
+function fieldsHint(message: string): string | undefined {
+  const names = message.split(' ').filter((name) => name !== '');
+  return names.length === 0 ? undefined : `write its fields below it: ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}`;
+}
+
+function sizeMessage(field: string, origin: string, input: unknown, relation: string, bound: number | bigint): string {
+  if (origin === 'string') return bound === 1 ? `${field} must not be empty` : `${field} must have ${relation} ${bound} characters`;
+  if (origin === 'array') return bound === 1 ? `${field} must not be empty` : `${field} must have ${relation} ${bound} elements`;
+  return `${field} is ${show(input)} and must be ${relation} ${bound}`;
 }
 
 function suggestion(key: string, known: readonly string[]): string | undefined {

@@ -130,5 +130,5 @@ function coversEveryPath(path: PathMatcher | undefined): boolean {
 
 /** For explain: the rank of a match is its place. */
 export function rankReason(rule: number, index: number): string {
-  return `rule ${rule}, match ${index}: the first match in the order of the VirtualService wins`;
+  return `rule ${rule}, match ${index}, in the order of the VirtualService`;
 }

@@ -34,10 +34,11 @@ export function meshListener(
   const taken = new Map<string, VirtualServiceItem>();
   for (const item of items) {
     const { spec } = item.service;
-    if (!spec.http?.length || (spec.gateways?.length && !spec.gateways.includes('mesh'))) continue;
+    if (!spec.http?.length || !spec.hosts?.length || (spec.gateways?.length && !spec.gateways.includes('mesh'))) continue;
     const entries = restrict(table.entries(item, { kind: 'mesh' }), item);
     if (entries.length === 0) continue;
-    for (const [position, written] of (spec.hosts ?? []).entries()) {
+    const shared: string[] = [];
+    for (const [position, written] of spec.hosts.entries()) {
       const host = qualify(index.resolve(written, item.resource.namespace)?.host ?? written, item.resource.namespace);
       const first = taken.get(host);
       if (first !== undefined) {
@@ -57,8 +58,11 @@ export function meshListener(
       const service = index.resolve(host, null);
       // Callers to whom the VirtualService is not exported reach the service itself.
       const others = isEverywhere(item) || service === null || service.host !== host ? [] : passthrough(service, table, build);
-      owners.push({ ...namesOf(host), origin: item.resource.origin, matches: [...entries, ...others] });
+      const names = namesOf(host);
+      if (names.short === null && others.length === 0) shared.push(...names.domains);
+      else owners.push({ ...names, origin: item.resource.origin, matches: others.length === 0 ? entries : [...entries, ...others] });
     }
+    if (shared.length > 0) owners.push({ domains: shared, short: null, namespace: null, origin: item.resource.origin, matches: entries });
   }
   const patterns = [...taken.keys()];
   for (const service of index.all) {

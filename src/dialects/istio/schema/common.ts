@@ -33,14 +33,14 @@ const hint = 'write a number and a unit: 500ms, 1.5s, 2m, 1h30m';
 
 /** A duration; 0 is allowed. */
 export const duration = lazily(() =>
-  z.string().superRefine((text, context) => {
+  z.string({ error: hint }).superRefine((text, context) => {
     if (durationMs(text) === null) context.addIssue({ code: 'custom', message: `'${text}' is not a duration`, params: issue({ hint }) });
   }),
 );
 
 /** A duration of 1 ms or more. */
 export const positiveDuration = lazily(() =>
-  z.string().superRefine((text, context) => {
+  z.string({ error: hint }).superRefine((text, context) => {
     const ms = durationMs(text);
     if (ms === null || ms < 1)
       context.addIssue({ code: 'custom', message: `'${text}' is not a duration of 1ms or more`, params: issue({ hint }) });
