@@ -67,7 +67,7 @@ export function translate(input: TranslateInput): Translation {
     port: proxyPort,
     protocol: 'http',
     dialect: 'kong',
-    origin: { ...first.origin, kind: 'Document', name: 'kong' },
+    origin: { ...first.origin, kind: 'Document', name: 'kong', ...first.document.locate([]) },
     // Kong decodes what is not reserved, resolves dot segments and merges slashes; %2F stays as it is.
     canonicalisation: { ...edgeCanonicalisation, escapedSlashes: 'keep', underscores: 'allow' },
     limits: defaultLimits,
