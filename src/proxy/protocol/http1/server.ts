@@ -13,21 +13,9 @@ import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
 import { replyLines } from './reply-lines.ts';
 import { ResponseWriter } from './response-writer.ts';
+import { drainBytes, drainMs, lingerMs, type State } from './state.ts';
 import { timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
-
-/** How much of an unwanted request body is read and thrown away so that the connection can go on. */
-const drainBytes = 256 * 1024;
-/** Time for that, ms. */
-const drainMs = 5000;
-/** How long a closing connection still reads, so that the client gets our last bytes and no reset, ms (Envoy delayed_close_timeout 1 s). */
-const lingerMs = 1000;
-
-/**
- * `idle`: between requests. `head`: a head has begun. `exchange`: one is under way. `drain`: reading off a body nobody
- * wants. `tunnel`: upgraded. `linger`: our side is closed.
- */
-type State = 'idle' | 'head' | 'exchange' | 'drain' | 'tunnel' | 'linger' | 'closed';
 
 let connectionIds = 0;
 /** Stands for no socket between two clients. */
