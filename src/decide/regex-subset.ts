@@ -23,6 +23,7 @@ class Unsupported extends Error {}
 class Parser {
   private at = 0;
   private nodes = 0;
+  private readonly names = new Set<string>();
   private readonly text: string;
   constructor(text: string) {
     this.text = text;
@@ -86,8 +87,11 @@ class Parser {
 
   private group(depth: number): Node {
     if (this.text[this.at] === '?') {
-      const opening = /^\?(?::|P?<[A-Za-z_][A-Za-z0-9_]{0,31}>)/.exec(this.text.slice(this.at, this.at + 40));
+      const opening = /^\?(?::|P?<([A-Za-z_][A-Za-z0-9_]{0,31})>)/.exec(this.text.slice(this.at, this.at + 40));
       if (opening === null) throw new Unsupported();
+      const [, name] = opening;
+      if (name !== undefined && this.names.has(name)) throw new Unsupported();
+      if (name !== undefined) this.names.add(name);
       this.at += opening[0].length;
     }
     const node = this.alternatives(depth + 1);
@@ -115,7 +119,7 @@ class Parser {
     this.noSecondQuantifier();
     const min = Number(bounds[1]);
     const max = bounds[2] === undefined ? min : bounds[3] === '' ? null : Number(bounds[3]);
-    if (min > maxRepeat || (max !== null && max > maxRepeat)) throw new Unsupported();
+    if (min > maxRepeat || (max !== null && (max > maxRepeat || max < min))) throw new Unsupported();
     const items: Node[] = [];
     for (let i = 0; i < min; i++) {
       items.push(node);
@@ -297,20 +301,56 @@ function write(node: Node): string {
   }
 }
 
+/** What every match begins with; `whole`: and that is all of it. */
+function literalPrefix(node: Node): { readonly text: string; readonly whole: boolean } {
+  switch (node.kind) {
+    case 'set':
+      return node.set.length === 2 && node.set[0] === node.set[1]
+        ? { text: String.fromCodePoint(node.set[0]), whole: true }
+        : { text: '', whole: false };
+    case 'seq': {
+      let text = '';
+      for (const item of node.items) {
+        const next = literalPrefix(item);
+        text += next.text;
+        if (!next.whole) return { text, whole: false };
+      }
+      return { text, whole: true };
+    }
+    case 'alt': {
+      const [firstOne, ...others] = node.items.map((item) => literalPrefix(item).text);
+      let length = firstOne.length;
+      for (const other of others) while (!other.startsWith(firstOne.slice(0, length))) length--;
+      return { text: firstOne.slice(0, length), whole: false };
+    }
+    case 'repeat':
+      return node.min === 0 ? { text: '', whole: false } : { text: literalPrefix(node.node).text, whole: false };
+  }
+}
+
+/** What is known of a pattern of the subset. */
+export interface SubsetPattern {
+  /** What every match begins with. */
+  readonly literalPrefix: string;
+  /** V8 expression of the same meaning; null when linear time is not proven. */
+  readonly fast: RegExp | null;
+}
+
 /**
- * V8 expression with the same meaning as the RE2 pattern, anchored at the start and, for `full`, at the end; null when
- * linear time or the same meaning is not proven. The pattern must have been accepted by an RE2 parser before.
+ * Reads a pattern that is anchored at the start and, for `full`, at the end. Null when it uses syntax beyond the
+ * subset, or is no RE2 pattern at all; what is read here every RE2 accepts.
  */
-export function toLinearRegExp(pattern: string, anchor: 'full' | 'start'): RegExp | null {
+export function readSubset(pattern: string, anchor: 'full' | 'start'): SubsetPattern | null {
   let body = pattern;
   if (body.startsWith('^')) body = body.slice(1);
   let atEnd = anchor === 'full';
-  if (body.endsWith('$') && !/\\+$/.test(body.slice(0, -1))) {
+  let limited = false;
+  if (body.endsWith('$') && !/\\$/.test(body.slice(0, -1))) {
     body = body.slice(0, -1);
+    // A `$` may belong to one alternative only; where the whole text must match anyway it changes nothing.
+    limited = !atEnd && body.includes('|');
     atEnd = true;
   }
-  // A `$` may belong to one alternative only; where the whole text must match anyway it changes nothing.
-  if (atEnd && anchor === 'start' && body.includes('|')) return null;
   let tree: Node;
   try {
     tree = new Parser(body).parse();
@@ -318,6 +358,6 @@ export function toLinearRegExp(pattern: string, anchor: 'full' | 'start'): RegEx
     if (error instanceof Unsupported) return null;
     throw error;
   }
-  if (!deterministic(tree, []) && !(atEnd && linearWithTail(tree))) return null;
-  return new RegExp(`^(?:${write(tree)})${atEnd ? '$' : ''}`, 'u');
+  const linear = !limited && (deterministic(tree, []) || (atEnd && linearWithTail(tree)));
+  return { literalPrefix: literalPrefix(tree).text, fast: linear ? new RegExp(`^(?:${write(tree)})${atEnd ? '$' : ''}`, 'u') : null };
 }
