@@ -345,7 +345,7 @@ export function readSubset(pattern: string, anchor: 'full' | 'start'): SubsetPat
   if (body.startsWith('^')) body = body.slice(1);
   let atEnd = anchor === 'full';
   let limited = false;
-  if (body.endsWith('$') && !/\\$/.test(body.slice(0, -1))) {
+  if (body.endsWith('$') && !body.endsWith('\\$')) {
     body = body.slice(0, -1);
     // A `$` may belong to one alternative only; where the whole text must match anyway it changes nothing.
     limited = !atEnd && body.includes('|');
