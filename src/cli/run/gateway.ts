@@ -8,7 +8,7 @@ import { Supervisor } from '../../control/supervisor.ts';
 import type { SourceWatcher } from '../../control/watch.ts';
 import { watchSources } from '../../control/watch.ts';
 import { entryBeside } from '../../base/entry.ts';
-import { diagnose } from '../../analysis/messages.ts';
+import { compilationFailed, listenerFailed, workerDied } from '../../control/problems.ts';
 import { createLimitMemory } from '../../decide/limit-store.ts';
 import type { TranslateOptions } from '../../dialects/dialect.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
@@ -35,6 +35,7 @@ export interface GatewayOptions {
 
 /** Unprogrammed listeners are tried again after this, ms. */
 const rebindMs = 2000;
+const maxDeathsShown = 10;
 
 /** One gateway in one process: compile worker, data workers, and what keeps them fed. */
 export class Gateway {
@@ -52,6 +53,7 @@ export class Gateway {
   #state: ServingState = emptyState;
   #fileDiagnostics: readonly Diagnostic[] = [];
   #socketDiagnostics: readonly Diagnostic[] = [];
+  #deaths: readonly Diagnostic[] = [];
   #work: Promise<void> = Promise.resolve();
   #reloadQueued = false;
   #stopped = false;
@@ -76,7 +78,8 @@ export class Gateway {
       onMessage: (index, message) => this.#message(index, message),
       onDeath: (index, reason, delayMs) => {
         this.metrics.local.counter('weir_worker_restarts_total').add(1);
-        log.error('a data worker died and is replaced (WR0706)', { worker: index, delayMs, reason });
+        this.#deaths = [...this.#deaths, workerDied(index, reason)].slice(-maxDeathsShown);
+        log.error('a data worker died and is replaced', { worker: index, delayMs, reason });
       },
       onExit: (index) => {
         const id = this.#metricIds.get(index);
@@ -98,7 +101,10 @@ export class Gateway {
   }
 
   get state(): ServingState {
-    return { ...this.#state, diagnostics: [...this.#fileDiagnostics, ...this.#socketDiagnostics, ...this.#discovery.diagnostics] };
+    return {
+      ...this.#state,
+      diagnostics: [...this.#fileDiagnostics, ...this.#socketDiagnostics, ...this.#discovery.diagnostics, ...this.#deaths],
+    };
   }
 
   get ready(): boolean {
@@ -183,15 +189,7 @@ export class Gateway {
       });
       this.#options.onDiagnostics(this.state.diagnostics);
     } else if (answer.type === 'failed') {
-      const failure = diagnose(
-        'WR0707',
-        { file: '', line: 0, column: 0 },
-        null,
-        `the configuration could not be compiled, what served before stays: ${answer.message.split('\n')[0]}`,
-        {
-          hint: 'This is a bug in Weir. Undo the last edit, and report the message with the file.',
-        },
-      );
+      const failure = compilationFailed(answer.message);
       this.#log.error(`the compile worker failed: ${answer.message}`);
       this.#fileDiagnostics = [...this.#fileDiagnostics.filter(({ code }) => code !== 'WR0707'), failure];
       this.#options.onDiagnostics([failure]);
@@ -208,11 +206,7 @@ export class Gateway {
     const revision = this.#state.revision + 1;
     this.#state = { ...this.#state, revision };
     const result = await this.#supervisor.apply({ type: 'apply', revision, tables: outcome.tables, bindings: plan.bindings, endpoints });
-    const failures = result.failed.map(({ worker, listener, reason }) =>
-      diagnose('WR0705', { file: '', line: 0, column: 0 }, null, `worker ${worker} could not take listener ${listener}: ${reason}`, {
-        hint: 'Another process may have taken the port since it was checked; the other workers serve it meanwhile.',
-      }),
-    );
+    const failures = result.failed.map(({ worker, listener, reason }) => listenerFailed(worker, listener, reason));
     this.#socketDiagnostics = [...plan.diagnostics, ...failures];
     if (result.confirmed < this.#options.workers)
       this.#log.error(`${this.#options.workers - result.confirmed} workers did not confirm revision ${revision} in time`);
