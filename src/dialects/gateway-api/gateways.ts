@@ -197,17 +197,19 @@ function checkCertificates(context: Context, gateway: GatewayUnit, spec: Gateway
   return first;
 }
 
-/** Protocols that share a port: the same one told apart by hostname, HTTPS beside TLS, UDP beside anything. */
+/** Protocols that share a port: the same one told apart by hostname, and HTTPS beside TLS. */
 function excludes(a: string, b: string): boolean {
-  const stack = (protocol: string): string => (protocol === 'HTTPS' || protocol === 'TLS' ? 'TLS' : protocol);
-  return stack(a) !== stack(b) && a !== 'UDP' && b !== 'UDP';
+  return (a === 'HTTP') !== (b === 'HTTP');
 }
 
 /** Within one Gateway no conflicting listener is the winner: all of them are refused. */
 function findConflicts(context: Context, { resource, listeners }: GatewayUnit): void {
+  // Listeners of protocols that are never served take no place from others.
+  const unsupported = new Set(listeners.filter((listener) => listener.refused !== null));
   for (const one of listeners)
     for (const other of listeners) {
       if (one === other || one.spec.port !== other.spec.port || one.conflicted) continue;
+      if (unsupported.has(one) || unsupported.has(other)) continue;
       const protocol = excludes(one.spec.protocol, other.spec.protocol);
       if (!protocol && (one.spec.protocol !== other.spec.protocol || one.hostname !== other.hostname)) continue;
       const reason = protocol ? 'ProtocolConflict' : 'HostnameConflict';

@@ -10,7 +10,7 @@ export interface HostShare {
 
 /** Does the wildcard `*.suffix` cover `host`, which may itself be a wildcard? */
 function covers(wildcard: string, host: string): boolean {
-  return wildcard.startsWith('*.') && host.endsWith(wildcard.slice(1)) && host.length > wildcard.length - 1;
+  return wildcard.startsWith('*.') && host.endsWith(wildcard.slice(1));
 }
 
 /** Narrower of two hostnames, or null when no host fits both. */

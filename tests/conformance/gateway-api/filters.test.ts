@@ -237,3 +237,34 @@ test('an expression that is not RE2 leaves its rule out and the others in place'
   assert.equal(found.send({ url: 'example.com/ok' }), 'v2');
   assert.match(conditions(found.status('HTTPRoute', 'case').parents[0].conditions), /PartiallyInvalid=True:UnsupportedValue$/);
 });
+
+test('ExtensionRef to a Policy of weir.dev: its filters run on the rule; on one backend only header changes can', () => {
+  const policy = (name: string, filters: string, namespace = 'infra'): string =>
+    `apiVersion: weir.dev/v1\nkind: Policy\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: {filters: [${filters}]}`;
+  const limit = '{rateLimit: {limits: [{requests: 5, per: minute}]}}';
+  const change = '{headerModifier: {request: {remove: [x-a]}}}';
+  const ref = (name: string): string => `filters: [{type: ExtensionRef, extensionRef: {group: weir.dev, kind: Policy, name: ${name}}}]`;
+  const onBackend = (path: string, name: string): string =>
+    `  - {matches: [${prefix(path)}], backendRefs: [{name: v1, port: 8080, ${ref(name)}}]}\n`;
+  const found = world(
+    sameNamespace,
+    backends,
+    policy('limit', limit),
+    policy('change', change),
+    policy('far', limit, 'other'),
+    route(
+      'case',
+      `  rules:\n${rule(prefix('/limit'), 'v1', ref('limit'))}${rule(prefix('/far'), 'v1', ref('far'))}${onBackend('/share-change', 'change')}${onBackend('/share-limit', 'limit')}`,
+    ),
+  );
+  assert.deepEqual(found.codes(), ['WR0315', 'WR0315']);
+  const answers = ['limit', 'far', 'share-change', 'share-limit'].map((path) => found.send({ url: `example.com/${path}` }));
+  assert.deepEqual(answers, ['v1', '500', 'v1', '500']);
+  const [filter] = found.route({ url: 'example.com/limit' })?.filters ?? [];
+  assert.equal(filter.name, 'rate-limit');
+  assert.match(filter.stateKey, /gateway-api\/HTTPRoute\/infra\/case\/0$/);
+  assert.deepEqual(
+    found.destinations({ url: 'example.com/share-change' })[0].filters.map((one) => one.name),
+    ['header-modifier'],
+  );
+});

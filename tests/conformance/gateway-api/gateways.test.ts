@@ -183,3 +183,18 @@ test('kinds and parents that do not run yet are reported', () => {
   assert.deepEqual(found.codes().toSorted(), ['WR0108', 'WR0108', 'WR0108', 'WR0108', 'WR0301', 'WR0302', 'WR0321']);
   assert.match(conditions(found.status('HTTPRoute', 'mesh').parents[0].conditions), /^Accepted=Unknown:Pending/);
 });
+
+test('protocols of one port: HTTPS stands beside TLS, not beside HTTP; what is not served takes no place', () => {
+  const pair = (a: string, b: string): readonly (string | undefined)[] => {
+    const one = (name: string, protocol: string): string =>
+      `{name: ${name}, port: 80, protocol: ${protocol}${protocol === 'TLS' ? ', tls: {mode: Passthrough}' : ''}}`;
+    return world(gateway('g', one('a', a), one('b', b)))
+      .status('Gateway', 'g')
+      .listeners.map((listener) => listener.conditions.find((found) => found.type === 'Conflicted')?.reason);
+  };
+  assert.deepEqual(pair('HTTPS', 'TLS'), ['NoConflicts', 'NoConflicts']);
+  assert.deepEqual(pair('HTTP', 'TLS'), ['ProtocolConflict', 'ProtocolConflict']);
+  assert.deepEqual(pair('HTTP', 'TCP'), ['NoConflicts', 'NoConflicts']);
+  assert.deepEqual(pair('HTTP', 'UDP'), ['NoConflicts', 'NoConflicts']);
+  assert.deepEqual(pair('HTTPS', 'HTTPS'), ['HostnameConflict', 'HostnameConflict']);
+});

@@ -10,6 +10,7 @@ import type { RequestView } from '../../../src/decide/request.ts';
 import type { Resource } from '../../../src/dialects/dialect.ts';
 import { gatewayApi } from '../../../src/dialects/gateway-api/index.ts';
 import { kubernetes } from '../../../src/dialects/kubernetes/index.ts';
+import { weir } from '../../../src/dialects/weir/index.ts';
 import { parseText } from '../../../src/dialects/text.ts';
 import type { Diagnostic } from '../../../src/model/diagnostic.ts';
 import type { FilterConfig } from '../../../src/model/filter.ts';
@@ -47,7 +48,7 @@ export function world(...manifests: readonly string[]): World {
     const parsed = parseText(`manifest-${index}.yaml`, text);
     diagnostics.push(...parsed.diagnostics);
     for (const document of parsed.documents)
-      for (const dialect of [gatewayApi, kubernetes]) if (dialect.recognises(document)) resources.push(...dialect.read(document));
+      for (const dialect of [gatewayApi, kubernetes, weir]) if (dialect.recognises(document)) resources.push(...dialect.read(document));
   }
   diagnostics.push(...resources.flatMap((resource) => resource.diagnostics));
   const input = { resources, options: { bind: '0.0.0.0', labels: null } };
