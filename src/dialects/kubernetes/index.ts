@@ -47,6 +47,14 @@ function checkService(resource: Resource, diagnostics: Diagnostic[]): void {
     );
   if (spec.trafficDistribution !== undefined)
     diagnostics.push(pending(resource, ['spec', 'trafficDistribution'], 'trafficDistribution does not run yet: all zones are used alike'));
+  if (spec.loadBalancerSourceRanges !== undefined)
+    diagnostics.push(
+      pending(
+        resource,
+        ['spec', 'loadBalancerSourceRanges'],
+        "loadBalancerSourceRanges does not run: it guards the Service's own load balancer, and requests through Weir do not pass it",
+      ),
+    );
   if (spec.type === 'ExternalName' && spec.externalName === undefined)
     diagnostics.push(
       report(
