@@ -16,7 +16,9 @@ export function kongClusterName(serviceName: string): string {
 export interface ClusterContext {
   readonly directory: Directory;
   readonly services: ServiceIndex;
-  /** Kong upstreams by name, lower case. */
+  /** Upstreams by name, lower case, broken ones included. */
+  readonly upstreamsByHost: ReadonlyMap<string, Located>;
+  /** Their targets, by the same name. */
   readonly targets: ReadonlyMap<string, ServiceDefinition>;
   readonly report: Report;
   /** Settings of an upstream, reported once however many services use it. */
@@ -86,9 +88,8 @@ interface Destination {
 function resolve(service: Service, context: ClusterContext): Destination {
   const roundRobin: Balancer = { policy: 'round-robin' };
   const ownHost = authority(service.host, service.port, service.protocol);
-  const upstream =
-    context.directory.find('Upstream', { name: service.host }) ?? context.directory.find('Upstream', { name: service.host.toLowerCase() });
-  if (upstream !== null && upstream.entity.label?.toLowerCase() === service.host.toLowerCase()) {
+  const upstream = context.upstreamsByHost.get(service.host.toLowerCase());
+  if (upstream !== undefined) {
     const settings = upstreamSettings(upstream, context);
     if (settings.fields === null)
       return {

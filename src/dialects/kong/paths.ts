@@ -13,12 +13,9 @@ export function migratePath(path: string): string {
   return /^[a-zA-Z0-9.\-_~/%]*$/.test(path) ? normalizePath(path) : `~${path}`;
 }
 
-/**
- * Percent-encoding, dot segments and repeated slashes as the canonicaliser leaves them, so that a route's path and a
- * request's path are compared in one form: unreserved characters are decoded, others are encoded with capital digits.
- */
-export function normalizePath(path: string): string {
-  const encoded = path
+/** Percent-encoding as the canonicaliser leaves it: unreserved characters decoded, others encoded with capital digits. */
+export function canonicalEncoding(path: string): string {
+  return path
     .replace(/%([0-9a-fA-F]{2})/g, (triplet, hex: string) => {
       const character = String.fromCharCode(Number.parseInt(hex, 16));
       return /[A-Za-z0-9\-._~]/.test(character) ? character : triplet.toUpperCase();
@@ -26,6 +23,11 @@ export function normalizePath(path: string): string {
     .replace(/[^A-Za-z0-9\-._~!*'();:@&=+$,/?%#[\]]/gu, (character) =>
       Array.from(Buffer.from(character, 'utf8'), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
     );
+}
+
+/** A fixed path in the form that request paths have when they are compared: encoding, dot segments, repeated slashes. */
+export function normalizePath(path: string): string {
+  const encoded = canonicalEncoding(path);
   const merged = encoded.replace(/\/{2,}/g, '/');
   const kept: string[] = [];
   const segments = merged.split('/');

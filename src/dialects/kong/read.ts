@@ -109,15 +109,15 @@ function readCollection(reading: Reading, collection: Collection, entities: unkn
 function readEntity(reading: Reading, collection: Collection, raw: unknown, path: Path, around: Around): void {
   const { document } = reading;
   const { kind } = collection;
-  const clean: unknown = withoutNulls(raw);
-  const written = isRecord(clean) ? { ...clean } : {};
-  delete written._comment;
-  delete written._ignore;
   const nested: [field: string, collection: Collection, entities: unknown][] = [];
-  for (const [field, name] of Object.entries(collection.nested)) {
-    if (Object.hasOwn(written, field)) nested.push([field, collections[name], written[field]]);
-    delete written[field];
+  const own: [field: string, value: unknown][] = [];
+  for (const [field, value] of isRecord(raw) ? Object.entries(raw) : []) {
+    if (value === null || field === '_comment' || field === '_ignore') continue;
+    if (Object.hasOwn(collection.nested, field)) nested.push([field, collections[collection.nested[field]], value]);
+    else own.push([field, typeof value === 'object' ? withoutNulls(value) : value]);
   }
+  // fromEntries, as a field may be called __proto__.
+  const written: Record<string, unknown> = Object.fromEntries(own);
   const vault = resolveSecrets(written, reading.vaults);
   const provisional = { kind, namespace: null, name: fieldName(path) };
   const taken = takeReferences(kind, vault.fields, around.refs, { document, path, resource: provisional });
@@ -133,11 +133,11 @@ function readEntity(reading: Reading, collection: Collection, raw: unknown, path
     diagnostics.push(
       diagnose('WR0403', place([...path, ...missing.path]), resource, `${fieldName([...path, ...missing.path])}: ${missing.reason}`),
     );
-  if (!isRecord(clean)) diagnostics.push(diagnose('WR0105', place(path), resource, `${fieldName(path)} must be an object`));
+  if (!isRecord(raw)) diagnostics.push(diagnose('WR0105', place(path), resource, `${fieldName(path)} must be an object`));
   modernise(kind, taken.rest, reading.version, { document, path, resource }, diagnostics);
   const id = typeof taken.rest.id === 'string' && taken.rest.id !== '' ? taken.rest.id : derivedId(kind, name);
   const checked =
-    isRecord(clean) && vault.missing.length === 0 ? checkEntity(kind, taken.rest, { document, path, resource, refs: taken.refs }) : null;
+    isRecord(raw) && vault.missing.length === 0 ? checkEntity(kind, taken.rest, { document, path, resource, refs: taken.refs }) : null;
   if (checked !== null) diagnostics.push(...checked.diagnostics);
   const plugin =
     kind === 'Plugin' || kind === 'FilterChain'
@@ -232,7 +232,13 @@ interface Secrets {
   readonly secrets: readonly string[];
 }
 
+function holdsReference(value: unknown): boolean {
+  if (typeof value === 'string') return isVaultReference(value);
+  return typeof value === 'object' && value !== null && Object.values(value).some(holdsReference);
+}
+
 function resolveSecrets(fields: Record<string, unknown>, vaults: readonly EnvironmentVault[]): Secrets {
+  if (!holdsReference(fields)) return { fields, missing: [], secrets: [] };
   const missing: { path: Path; reason: string }[] = [];
   const secrets: string[] = [];
   const walk = (value: unknown, path: Path): unknown => {

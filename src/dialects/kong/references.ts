@@ -38,7 +38,8 @@ export const targetKinds: Readonly<Record<string, string>> = {
 };
 
 export interface TakenReferences {
-  readonly refs: Record<string, Reference>;
+  readonly refs: Readonly<Record<string, Reference>>;
+  /** The other fields; `fields` itself when none was taken. */
   readonly rest: Record<string, unknown>;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -54,11 +55,12 @@ export interface ReferencePlace {
 /** `inherited`: what the enclosing entities say; an entity cannot say it again. */
 export function takeReferences(
   kind: string,
-  fields: Readonly<Record<string, unknown>>,
+  fields: Record<string, unknown>,
   inherited: Readonly<Record<string, Reference>>,
   at: ReferencePlace,
 ): TakenReferences {
   const keys = Object.hasOwn(foreignKeys, kind) ? foreignKeys[kind] : [];
+  if (!keys.some((key) => Object.hasOwn(fields, key))) return { refs: inherited, rest: fields, diagnostics: [] };
   const rest: Record<string, unknown> = { ...fields };
   const refs: Record<string, Reference> = { ...inherited };
   const diagnostics: Diagnostic[] = [];

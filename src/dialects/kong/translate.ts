@@ -4,7 +4,7 @@ import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/
 import type { Cluster } from '../../model/cluster.ts';
 import type { FilterConfig } from '../../model/filter.ts';
 import type { PendingField, RouteAction } from '../../model/route.ts';
-import { emptyFragment, type ResourceStatus } from '../../model/snapshot.ts';
+import { emptyFragment, type Condition, type ResourceStatus } from '../../model/snapshot.ts';
 import type { TranslateInput, Translation } from '../dialect.ts';
 import { buildServiceIndex } from '../services.ts';
 import { reportUpstreams, serviceCluster, type ClusterContext } from './clusters.ts';
@@ -31,6 +31,7 @@ export function translate(input: TranslateInput): Translation {
   const clusters: ClusterContext = {
     directory,
     services: buildServiceIndex(input.resources),
+    upstreamsByHost: new Map(directory.all('Upstream').map((one) => [one.entity.label?.toLowerCase() ?? one.resource.key, one])),
     targets: new Map(kongUpstreamServices(resources).map((one) => [one.host, one])),
     report,
     upstreams: new Map(),
@@ -54,6 +55,7 @@ export function translate(input: TranslateInput): Translation {
     placed.push(route);
     served.add(located.resource.key);
   }
+  for (const { resource, entity } of directory.all('Service')) if (services.has(entity.id)) served.add(resource.key);
   const used = new Set(
     placed.flatMap(({ route }) => (route.action.kind === 'forward' ? route.action.destinations.map((one) => one.cluster) : [])),
   );
@@ -86,12 +88,7 @@ export function translate(input: TranslateInput): Translation {
       routes: placed.map(({ route }) => route),
       clusters: [...services.values()].flatMap(({ cluster }) => (used.has(cluster.name) ? [cluster] : [])),
       consumers,
-      status: statusOf(
-        directory,
-        served,
-        directory.all('Service').filter((one) => services.has(one.entity.id)),
-        listener.name,
-      ),
+      status: statusOf(directory, served, listener.name),
     },
     diagnostics: report.diagnostics,
   };
@@ -253,30 +250,26 @@ function reportUnused(directory: Directory, report: Report): void {
       );
 }
 
-function statusOf(
-  directory: Directory,
-  served: ReadonlySet<string>,
-  services: readonly Located[],
-  listener: string,
-): readonly ResourceStatus[] {
-  const accepted = new Set([...served, ...services.map((one) => one.resource.key)]);
+function statusOf(directory: Directory, accepted: ReadonlySet<string>, listener: string): readonly ResourceStatus[] {
+  // One object for each outcome: a status of a hundred thousand routes must not weigh more than the routes.
+  const conditions = (status: 'True' | 'False', reason: string, message: string): readonly Condition[] => [
+    { type: 'Accepted', status, reason, message },
+  ];
+  const see = 'see the diagnostics of this resource';
+  const served = conditions('True', 'Accepted', `served on ${listener}`);
+  const sound = conditions('True', 'Accepted', '');
+  const invalid = conditions('False', 'Invalid', see);
+  const left = conditions('False', 'NotServed', see);
   return ['Service', 'Route', 'Upstream', 'Plugin', 'Consumer'].flatMap((kind) =>
     directory.all(kind).map(({ resource, entity }): ResourceStatus => {
-      const sound = entity.fields !== null && (accepted.has(resource.key) || (kind !== 'Service' && kind !== 'Route'));
+      const open = accepted.has(resource.key) || (kind !== 'Service' && kind !== 'Route');
       return {
         kind,
         namespace: null,
         name: resource.name,
         origin: resource.origin,
         quarantined: resource.broken || resource.stale === true,
-        conditions: [
-          {
-            type: 'Accepted',
-            status: sound ? 'True' : 'False',
-            reason: sound ? 'Accepted' : entity.fields === null ? 'Invalid' : 'NotServed',
-            message: sound ? (kind === 'Route' ? `served on ${listener}` : '') : 'see the diagnostics of this resource',
-          },
-        ],
+        conditions: entity.fields === null ? invalid : !open ? left : kind === 'Route' ? served : sound,
         listeners: [],
         parents: [],
       };

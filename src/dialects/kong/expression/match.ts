@@ -1,7 +1,7 @@
 /** Kong expressions as route matches, where a match says the same; otherwise the reason why not. */
 import { err, ok, type Result } from '../../../base/result.ts';
 import type { HeaderMatcher, HostMatcher, PathMatcher, QueryMatcher, RouteMatch, StringMatcher } from '../../../model/match.ts';
-import { regexOf } from '../paths.ts';
+import { canonicalEncoding, regexOf } from '../paths.ts';
 import type { Expression, Operator, Predicate } from './parse.ts';
 
 /** Alternatives of one expression at most. */
@@ -126,7 +126,7 @@ function add(draft: Draft, literal: Literal): string | null {
       draft.ports = [Number(value.text)];
       return null;
     case 'http.path': {
-      const path = pathMatcher(operator, value.text, lower);
+      const path = pathMatcher(operator, operator === '~' ? value.text : canonicalEncoding(value.text), lower);
       if (path === null || draft.path !== undefined) return cannot;
       draft.path = path.matcher;
       draft.covers = path.covers;

@@ -64,6 +64,10 @@ function matches(text: string, view: RequestView): boolean | string {
   return found.ok ? found.value.some(({ match }) => new Matcher(match).matches(view)) : found.error;
 }
 
+test('a path is compared in the canonical form of requests', () => {
+  assert.equal(matches('http.path ^= "/café/"', fixtureView('/caf%C3%A9/1')), true);
+});
+
 const view = fixtureView('/a/items/12', {
   host: 'shop.example.com',
   method: 'POST',
