@@ -65,6 +65,14 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
     told: ['WR0105 error <{redirect> spec.http[0]: redirect and directResponse exclude one another'],
   },
   {
+    name: 'a host with a port, and a wildcard in the middle',
+    config: object('VirtualService', `hosts: ["a.test:80", "a.*.test"], http: [{${respond}}]`),
+    told: [
+      `WR0105 error <"a.test> spec.hosts[0]: 'a.test:80' is not a host name`,
+      `WR0105 error <"a.*.test"> spec.hosts[1]: 'a.*.test' is not a host name`,
+    ],
+  },
+  {
     name: 'weights that add up to 0',
     config: rule('{route: [{destination: {host: 10.0.0.1}}, {destination: {host: 10.0.0.2}}]}'),
     told: ['WR0105 error <[{destination> spec.http[0].route: the weights add up to 0'],

@@ -1,4 +1,5 @@
 /** Pieces that several Istio kinds share. Each is a function: schemas are built at first use. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { compileRegex } from '../../../decide/regex.ts';
 import { issue, lazily } from '../../check.ts';
@@ -94,7 +95,28 @@ export const uriMatch = lazily(() => stringMatchOf(false));
 export const stringMatch = lazily(() => stringMatchOf(true));
 export type StringMatch = z.output<ReturnType<typeof stringMatch>>;
 
-/** `ns/host`, `*`, `.` and `~` of exportTo. */
+/** A DNS name, an IP address, or a wildcard: `*` alone or as the whole first label. */
+export function isHostPattern(host: string): boolean {
+  return host.length <= 255 && (isIP(host) !== 0 || /^(\*|(\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)$/.test(host));
+}
+
+export const hostPattern = lazily(() =>
+  z.string().superRefine((host, context) => {
+    if (!isHostPattern(host))
+      context.addIssue({
+        code: 'custom',
+        message: `'${host}' is not a host name`,
+        params: issue({
+          hint:
+            host.includes(':') || host.includes('/')
+              ? 'write the name alone, without scheme, port and path'
+              : 'write shop.example.com, *.example.com or *',
+        }),
+      });
+  }),
+);
+
+/** Namespaces, `*`, `.` and `~` of exportTo. */
 export const exportTo = lazily(() => z.array(z.string().min(1)));
 
 export const destination = lazily(() =>

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineKind } from '../../kubernetes-kinds.ts';
 import { kubernetesHead } from '../../kubernetes-object.ts';
 import { issue, lazily } from '../../check.ts';
-import { count, duration, exportTo, matchLabels, portNumber, positiveDuration, stringMap, strings } from './common.ts';
+import { count, duration, exportTo, hostPattern, matchLabels, portNumber, positiveDuration, stringMap, strings } from './common.ts';
 import { networkingVersions } from './virtual-service.ts';
 
 const percent = () => z.number().min(0).max(100);
@@ -142,7 +142,7 @@ export const destinationRuleKind = defineKind({
     z.strictObject({
       ...kubernetesHead(),
       spec: z.strictObject({
-        host: z.string().min(1),
+        host: hostPattern(),
         trafficPolicy: trafficPolicy().optional(),
         subsets: z
           .array(z.strictObject({ name: z.string().min(1), labels: stringMap().optional(), trafficPolicy: trafficPolicy().optional() }))

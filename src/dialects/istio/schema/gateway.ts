@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { issue } from '../../check.ts';
 import { defineKind } from '../../kubernetes-kinds.ts';
 import { kubernetesHead } from '../../kubernetes-object.ts';
-import { portNumber, serverTls, stringMap } from './common.ts';
+import { isHostPattern, portNumber, serverTls, stringMap } from './common.ts';
 import { networkingVersions } from './virtual-service.ts';
 
-/** `ns/dns`, `dns`; a wildcard only as the whole first label. */
+/** `ns/dns` or `dns`. */
 const serverHost = () =>
   z.string().superRefine((host, context) => {
     const dns = host.includes('/') ? host.slice(host.indexOf('/') + 1) : host;
-    if (!/^(\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?)$/.test(dns))
+    if (!isHostPattern(dns))
       context.addIssue({
         code: 'custom',
         message: `'${host}' is not a host name`,

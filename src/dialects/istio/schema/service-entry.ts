@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { issue, lazily } from '../../check.ts';
 import { defineKind } from '../../kubernetes-kinds.ts';
 import { kubernetesHead } from '../../kubernetes-object.ts';
-import { count, exportTo, portNumber, stringMap, strings } from './common.ts';
+import { count, exportTo, hostPattern, portNumber, stringMap, strings } from './common.ts';
 import { networkingVersions } from './virtual-service.ts';
 
 /** WorkloadEntry, alone or inside a ServiceEntry or WorkloadGroup. */
@@ -51,7 +51,7 @@ export const serviceEntryKind = defineKind({
       ...kubernetesHead(),
       spec: z
         .strictObject({
-          hosts: z.array(z.string().min(1)).min(1),
+          hosts: z.array(hostPattern()).min(1),
           addresses: strings().optional(),
           ports: z
             .array(

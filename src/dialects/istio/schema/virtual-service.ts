@@ -8,6 +8,7 @@ import {
   duration,
   exportTo,
   headerOperations,
+  hostPattern,
   percentage,
   portNumber,
   positiveDuration,
@@ -127,7 +128,7 @@ const fault = () =>
 
 const retries = () =>
   z.strictObject({
-    attempts: z.int().min(0).optional(),
+    attempts: z.int().min(0).max(0x7fff_ffff).optional(),
     perTryTimeout: duration().optional(),
     retryOn: z.string().optional(),
     retryRemoteLocalities: z.boolean().optional(),
@@ -259,7 +260,7 @@ export const virtualServiceKind = defineKind({
       ...kubernetesHead(),
       spec: z
         .strictObject({
-          hosts: z.array(z.string().min(1)).optional(),
+          hosts: z.array(hostPattern()).optional(),
           gateways: z.array(z.string().min(1)).optional(),
           exportTo: exportTo().optional(),
           http: z.array(httpRoute()).optional(),
