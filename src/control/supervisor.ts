@@ -36,6 +36,8 @@ interface Slot {
   failed: readonly { readonly listener: string; readonly reason: string }[];
   drained: boolean;
   restart: NodeJS.Timeout | null;
+  /** A worker that ends by a bug tells it first. */
+  lastFault: string | null;
 }
 
 /** A replacement starts at once the first time, then after 100, 200, 400 … ms, at most this. */
@@ -71,6 +73,7 @@ export class Supervisor {
         failed: [],
         drained: false,
         restart: null,
+        lastFault: null,
       });
     }
   }
@@ -151,6 +154,7 @@ export class Supervisor {
   #spawn(slot: Slot): void {
     slot.restart = null;
     slot.startedAt = Date.now();
+    slot.lastFault = null;
     const { entry, workerData, execArgv } = this.#options;
     const worker = new Worker(entry, {
       workerData: workerData(slot.index),
@@ -162,7 +166,7 @@ export class Supervisor {
     worker.on('error', (error: unknown) => {
       reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     });
-    worker.on('exit', (code) => this.#exit(slot, code === 0 ? reason : `${reason} (code ${code})`));
+    worker.on('exit', (code) => this.#exit(slot, slot.lastFault ?? (code === 0 ? reason : `${reason} (code ${code})`)));
   }
 
   #message(slot: Slot, message: FromWorker): void {
@@ -181,6 +185,10 @@ export class Supervisor {
       case 'description':
         this.#descriptions.get(message.id)?.found.set(slot.index, message.clusters);
         break;
+      case 'fault':
+        slot.lastFault = message.message;
+        this.#options.onMessage(slot.index, message);
+        return;
       default:
         this.#options.onMessage(slot.index, message);
         return;
