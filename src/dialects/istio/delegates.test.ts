@@ -85,6 +85,12 @@ const rows: readonly {
     told: ['WR0206 error delegate default/child does not exist'],
   },
   {
+    name: 'a delegate that is broken',
+    config: root(`${shop}, ${rest}`) + child('{mach: []}'),
+    requests: [['http://a.test/shop', '200 rest']],
+    told: ['WR0206 error delegate default/child is not valid'],
+  },
+  {
     name: 'a delegate with hosts of its own',
     config: root(`${shop}, ${rest}`) + child(ok('c'), 'name: child', 'hosts: [b.test], gateways: [g], '),
     requests: [['http://a.test/shop', '200 rest']],

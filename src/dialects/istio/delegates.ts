@@ -21,11 +21,10 @@ export interface Rule {
   readonly id: string;
 }
 
-export function rulesOf(
-  item: VirtualServiceItem,
-  find: (namespace: string, name: string) => VirtualServiceItem | null,
-  report: Reporter,
-): Rule[] {
+/** A VirtualService by namespace and name; `broken` when its text cannot be used. */
+export type FindDelegate = (namespace: string, name: string) => VirtualServiceItem | 'broken' | null;
+
+export function rulesOf(item: VirtualServiceItem, find: FindDelegate, report: Reporter): Rule[] {
   const rules: Rule[] = [];
   for (const [index, route] of (item.service.spec.http ?? []).entries()) {
     const path = ['spec', 'http', index];
@@ -45,6 +44,7 @@ export function rulesOf(
       );
     const child = find(namespace, name);
     if (child === null) problem('does not exist', 'check the name; the namespace is that of the root unless delegate.namespace is set');
+    else if (child === 'broken') problem('is not valid');
     else if (child.service.spec.hosts?.length) problem('has hosts of its own', 'leave spec.hosts of a delegate empty');
     else if (!isVisible(child.service.spec.exportTo, child.resource.namespace, item.resource.namespace))
       problem('is not exported to this namespace', `add '${item.resource.namespace}' to its exportTo`);

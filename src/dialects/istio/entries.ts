@@ -15,7 +15,12 @@ export interface RouteTable {
   add(route: Route): number;
 }
 
-export function createRouteTable(items: readonly VirtualServiceItem[], build: DestinationBuilder, report: Reporter): RouteTable {
+export function createRouteTable(
+  items: readonly VirtualServiceItem[],
+  broken: ReadonlySet<string>,
+  build: DestinationBuilder,
+  report: Reporter,
+): RouteTable {
   const routes: Route[] = [];
   const known = new Map<string, number>();
   const ruleCache = new Map<VirtualServiceItem, readonly Rule[]>();
@@ -30,7 +35,11 @@ export function createRouteTable(items: readonly VirtualServiceItem[], build: De
   const rules = (item: VirtualServiceItem): readonly Rule[] => {
     let found = ruleCache.get(item);
     if (found === undefined) {
-      found = rulesOf(item, (namespace, name) => byName.get(`${namespace}/${name}`) ?? null, report);
+      found = rulesOf(
+        item,
+        (namespace, name) => byName.get(`${namespace}/${name}`) ?? (broken.has(`${namespace}/${name}`) ? 'broken' : null),
+        report,
+      );
       ruleCache.set(item, found);
     }
     return found;

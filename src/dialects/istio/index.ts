@@ -60,7 +60,10 @@ export const istio: Dialect = {
     });
     const index = buildServiceIndex(resources);
     const build = createDestinations(index, buildRuleBook(own, index, options.labels), report);
-    const table = createRouteTable(items, build, report);
+    const broken = own
+      .filter((resource) => resource.kind === 'VirtualService' && resource.broken)
+      .map(({ namespace, name }) => `${namespace}/${name}`);
+    const table = createRouteTable(items, new Set(broken), build, report);
     for (const resource of own) noticeResource(resource, report);
     // Delegates and roots that no gateway reaches are looked at all the same.
     for (const item of items) table.rules(item);

@@ -104,6 +104,25 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
     ],
   },
   {
+    name: 'exportTo of a service: other namespaces do not see it',
+    config: entry('reviews', 'prod').replace('resolution', 'exportTo: [".", team], resolution'),
+    requests: [
+      ['http://reviews.prod/', 'reviews.prod.svc.cluster.local|80 /', from('prod')],
+      ['http://reviews.prod/', 'reviews.prod.svc.cluster.local|80 /', from('team')],
+      ['http://reviews.prod/', '404', from('other')],
+    ],
+  },
+  {
+    name: 'a host under a wildcard service keeps its own name',
+    config:
+      'apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: w}\nspec: {hosts: ["*.wild.test"], ports: [{number: 80, name: http}]}\n---\n' +
+      service('hosts: [a.wild.test]', ok('a')),
+    requests: [
+      ['http://a.wild.test/', '200 a', from('default')],
+      ['http://b.wild.test/', '404', from('default')],
+    ],
+  },
+  {
     name: 'ports that surely carry no HTTP have no routes',
     config: entry('db', 'default', '{number: 3306, name: db, protocol: MySQL}, {number: 80, name: http, protocol: HTTP}'),
     requests: [

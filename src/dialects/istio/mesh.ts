@@ -35,11 +35,11 @@ export function meshListener(
   for (const item of items) {
     const { spec } = item.service;
     if (!spec.http?.length || !spec.hosts?.length || (spec.gateways?.length && !spec.gateways.includes('mesh'))) continue;
-    const entries = restrict(table.entries(item, { kind: 'mesh' }), item);
+    const entries = restrict(table.entries(item, { kind: 'mesh' }), spec.exportTo, item.resource.namespace);
     if (entries.length === 0) continue;
     const shared: string[] = [];
     for (const [position, written] of spec.hosts.entries()) {
-      const host = qualify(index.resolve(written, item.resource.namespace)?.host ?? written, item.resource.namespace);
+      const host = hostOf(written, item.resource.namespace, index);
       const first = taken.get(host);
       if (first !== undefined) {
         if (first !== item)
@@ -57,7 +57,7 @@ export function meshListener(
       taken.set(host, item);
       const service = index.resolve(host, null);
       // Callers to whom the VirtualService is not exported reach the service itself.
-      const others = isEverywhere(item) || service === null || service.host !== host ? [] : passthrough(service, table, build);
+      const others = isEverywhere(spec.exportTo) || service === null || service.host !== host ? [] : passthrough(service, table, build);
       const names = namesOf(host);
       if (names.short === null && others.length === 0) shared.push(...names.domains);
       else owners.push({ ...names, origin: item.resource.origin, matches: others.length === 0 ? entries : [...entries, ...others] });
@@ -79,16 +79,20 @@ function namesOf(host: string): Pick<Owner, 'domains' | 'short' | 'namespace'> {
   return { domains: full, short, namespace: short === null ? null : (host.split('.')[1] ?? null) };
 }
 
-function isEverywhere(item: VirtualServiceItem): boolean {
-  const to = item.service.spec.exportTo;
-  return to === undefined || to.length === 0 || to.includes('*');
+/** Name of the service that is meant; a host under a wildcard service stays itself. */
+function hostOf(written: string, namespace: string | null, index: ServiceIndex): string {
+  const declared = index.resolve(written, namespace)?.host;
+  return declared === undefined || declared.startsWith('*') ? qualify(written, namespace) : declared;
 }
 
-/** A VirtualService that is exported to some namespaces matches callers of those alone. */
-function restrict(entries: readonly MatchEntry[], item: VirtualServiceItem): MatchEntry[] {
-  if (isEverywhere(item)) return [...entries];
-  const own = item.resource.namespace ?? 'default';
-  const namespaces = new Set((item.service.spec.exportTo ?? []).filter((to) => to !== '~').map((to) => (to === '.' ? own : to)));
+function isEverywhere(exportTo: readonly string[] | undefined): boolean {
+  return exportTo === undefined || exportTo.length === 0 || exportTo.includes('*');
+}
+
+/** What is exported to some namespaces matches callers of those alone. */
+function restrict(entries: readonly MatchEntry[], exportTo: readonly string[] | undefined, own: string | null): MatchEntry[] {
+  if (exportTo === undefined || isEverywhere(exportTo)) return [...entries];
+  const namespaces = new Set(exportTo.filter((to) => to !== '~').map((to) => (to === '.' ? (own ?? 'default') : to)));
   return entries.flatMap((entry) => {
     const wanted = entry.match.sourceNamespace;
     const from = wanted === undefined ? [...namespaces] : namespaces.has(wanted) ? [wanted] : [];
@@ -103,7 +107,7 @@ function withMatch(entry: MatchEntry, more: Partial<RouteMatch>): MatchEntry {
 /** Each port of a service leads to its own cluster. */
 function passthrough(service: ServiceDefinition, table: RouteTable, build: DestinationBuilder): MatchEntry[] {
   if (service.host.startsWith('*')) return [];
-  return service.ports
+  const entries = service.ports
     .filter((port) => httpProtocols.has(port.protocol))
     .map((port): MatchEntry => {
       const route = table.add({
@@ -123,6 +127,7 @@ function passthrough(service: ServiceDefinition, table: RouteTable, build: Desti
       });
       return { route, index: 0, match: { ports: [port.number] }, rankReason: 'no VirtualService: the service itself' };
     });
+  return restrict(entries, service.exportTo, service.namespace);
 }
 
 /** Domains are unique in the listener: a short name that several namespaces have is decided by the caller's. */
