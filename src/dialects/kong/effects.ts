@@ -9,7 +9,7 @@ import type { Resource } from '../dialect.ts';
 import type { Directory } from './directory.ts';
 import type { Located } from './entity.ts';
 import { keyAuthConfig } from './plugins/auth.ts';
-import { periodNames } from './plugins/fields.ts';
+import { flatRedisNames, periodNames } from './plugins/fields.ts';
 import { pluginSpec } from './plugins/index.ts';
 import { rateLimitingConfig, redirectConfig, requestTerminationConfig } from './plugins/traffic.ts';
 import { requestTransformerConfig, responseTransformerConfig } from './plugins/transform.ts';
@@ -191,6 +191,12 @@ function rateLimiting(value: unknown, base: Base, { report }: EffectContext): Ef
     );
     pending.push({ field: 'config.policy', value: config.policy, restricts: false });
   }
+  const shared: readonly (keyof typeof config)[] = ['redis', ...flatRedisNames];
+  const given = shared.filter((field) => config[field] !== undefined);
+  if (config.sync_rate !== -1) given.push('sync_rate');
+  if (!config.fault_tolerant) given.push('fault_tolerant');
+  for (const field of given)
+    pending.push(report.pending(base.resource, ['config', field], '(shared counters)', { hint: 'the limit is counted in this process' }));
   const key =
     config.limit_by === 'header'
       ? { header: config.header_name }

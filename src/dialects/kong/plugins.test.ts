@@ -147,6 +147,11 @@ const effects: readonly { readonly name: string; readonly plugin: object; readon
     codes: ['WR0409'],
   },
   {
+    name: 'counted here: settings of shared counters',
+    plugin: { name: 'rate-limiting', config: { minute: 1, redis: { host: 'r' }, redis_port: 1, sync_rate: 1, fault_tolerant: false } },
+    codes: ['WR0108', 'WR0108', 'WR0108', 'WR0108'],
+  },
+  {
     name: 'closed: an anonymous consumer that does not exist',
     plugin: { name: 'key-auth', config: { anonymous: 'x' } },
     codes: ['WR0401'],

@@ -139,6 +139,18 @@ export const flatRedis = {
   redis_server_name: text.optional(),
 };
 
+export const flatRedisNames = [
+  'redis_host',
+  'redis_port',
+  'redis_timeout',
+  'redis_username',
+  'redis_password',
+  'redis_database',
+  'redis_ssl',
+  'redis_ssl_verify',
+  'redis_server_name',
+] as const satisfies readonly (keyof typeof flatRedis)[];
+
 /** Limits of the two rate-limiting plugins. */
 export const periods = {
   second: z.number().positive().optional(),
