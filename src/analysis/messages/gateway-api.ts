@@ -93,11 +93,6 @@ export const gatewayApiMessages = {
     title: 'Certificate reference is not valid',
     explanation: 'A `certificateRef` must name a Secret that exists and holds `tls.crt` and `tls.key` (`InvalidCertificateRef`).',
   },
-  WR0320: {
-    severity: 'warning',
-    title: 'Service has no endpoints',
-    explanation: 'Neither an EndpointSlice nor a Pod found by the selector gives the Service an endpoint: requests get 503 UH.',
-  },
   WR0321: {
     severity: 'error',
     title: 'ExternalName Service without a name',

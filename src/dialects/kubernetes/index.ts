@@ -4,7 +4,6 @@ import { emptyFragment } from '../../model/snapshot.ts';
 import type { Dialect, Resource } from '../dialect.ts';
 import { kindTable } from '../kubernetes-kinds.ts';
 import { endpointSliceKind, ingressKind, kubernetesKinds, serviceKind } from './schema.ts';
-import { kubernetesServices } from './services.ts';
 
 const table = kindTable('kubernetes', kubernetesKinds);
 
@@ -28,11 +27,6 @@ export const kubernetes: Dialect = {
       const slice = endpointSliceKind.of(resource);
       if (slice?.endpoints.some((endpoint) => endpoint.hints !== undefined))
         diagnostics.push(pending(resource, ['endpoints'], 'hints do not run yet: all zones are used alike'));
-    }
-    const byOrigin = new Map(resources.map((resource) => [resource.origin, resource]));
-    for (const service of kubernetesServices(resources)) {
-      const resource = byOrigin.get(service.origin);
-      if (resource) checkEndpoints(service, resource, diagnostics);
     }
     return { fragment: emptyFragment, diagnostics };
   },
@@ -67,32 +61,11 @@ function checkService(resource: Resource, diagnostics: Diagnostic[]): void {
     );
 }
 
-function checkEndpoints(service: ReturnType<typeof kubernetesServices>[number], resource: Resource, diagnostics: Diagnostic[]): void {
-  if (service.anyPort || service.ports.length === 0) return;
-  if (service.ports.some((port) => service.endpoints(port.number).length > 0)) return;
-  const { origin } = service;
-  diagnostics.push(
-    report(
-      'WR0320',
-      resource,
-      ['metadata', 'name'],
-      `Service ${origin.namespace}/${origin.name} has no ready endpoints in the configuration: requests get 503`,
-      `add an EndpointSlice with the label kubernetes.io/service-name: ${origin.name}`,
-    ),
-  );
-}
-
 function pending(resource: Resource, path: readonly string[], message: string, hint?: string): Diagnostic {
   return report('WR0108', resource, path, message, hint);
 }
 
-function report(
-  code: 'WR0108' | 'WR0320' | 'WR0321',
-  resource: Resource,
-  path: readonly string[],
-  message: string,
-  hint?: string,
-): Diagnostic {
+function report(code: 'WR0108' | 'WR0321', resource: Resource, path: readonly string[], message: string, hint?: string): Diagnostic {
   const place = { file: resource.document.file, ...resource.document.locate([...resource.path, ...path]) };
   const ref = { kind: resource.kind, namespace: resource.namespace, name: resource.name };
   return diagnose(code, place, ref, message, hint === undefined ? {} : { hint });

@@ -172,7 +172,6 @@ const reports: readonly { readonly name: string; readonly document: string; read
     document: service('{loadBalancerSourceRanges: [10.0.0.0/8], type: ExternalName, externalName: a.b}'),
     codes: ['WR0108'],
   },
-  { name: 'no endpoints', document: service('{ports: [{port: 80}]}'), codes: ['WR0320'] },
   { name: 'ExternalName without a name', document: service('{type: ExternalName}'), codes: ['WR0321'] },
   { name: 'unknown field', document: service('{prots: []}'), codes: ['WR0104'] },
   { name: 'wrong type', document: service('{ports: [{port: http}]}'), codes: ['WR0105'] },
