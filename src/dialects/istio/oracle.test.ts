@@ -40,7 +40,7 @@ function weirAccepts(value: unknown): boolean {
 function* mutants(value: unknown): Generator<unknown> {
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) for (const other of mutants(item)) yield value.with(index, other);
-    yield { ...value };
+    yield Object.fromEntries(value.entries());
     return;
   }
   if (isRecord(value)) {
