@@ -64,9 +64,14 @@ export function meshListener(
     }
     if (shared.length > 0) owners.push({ domains: shared, short: null, namespace: null, origin: item.resource.origin, matches: entries });
   }
-  const patterns = [...taken.keys()];
+  const wildcards = [...taken.keys()].filter((host) => host.startsWith('*'));
   for (const service of index.all) {
-    if (service.ports.length === 0 || service.origin.dialect === 'kong' || patterns.some((pattern) => covers(pattern, service.host)))
+    if (
+      service.ports.length === 0 ||
+      service.origin.dialect === 'kong' ||
+      taken.has(service.host) ||
+      wildcards.some((pattern) => covers(pattern, service.host))
+    )
       continue;
     const matches = passthrough(service, table, build);
     if (matches.length > 0) owners.push({ ...namesOf(service.host), origin: service.origin, matches });

@@ -62,6 +62,9 @@ const documents = readdirSync(new URL('./testdata/', import.meta.url))
   .filter((name) => name.endsWith('.in.yaml'))
   .flatMap((name) => parseText(name, readFileSync(new URL(`./testdata/${name}`, import.meta.url), 'utf8')).documents);
 
+/** Something for the mutants to refer to. */
+const others = documents.slice(0, 8).flatMap((document) => (istio.recognises(document) ? istio.read(document) : []));
+
 test('istio oracle: what the CRD schemas refuse, Weir refuses', () => {
   let refused = 0;
   const missed: string[] = [];
@@ -76,4 +79,20 @@ test('istio oracle: what the CRD schemas refuse, Weir refuses', () => {
   }
   assert.ok(refused > 500, `only ${refused} mutants are refused by the oracle`);
   assert.deepEqual(missed, []);
+});
+
+test('istio: no mutant of a document makes reading or translating throw', () => {
+  const place = { line: 1, column: 1 };
+  let translated = 0;
+  for (const { value } of documents) {
+    if (!isRecord(value) || typeof value.apiVersion !== 'string' || !value.apiVersion.includes('istio.io')) continue;
+    for (const mutant of mutants(value)) {
+      const read = istio.read({ file: 'a.yaml', index: 0, value: mutant, locate: () => place });
+      const input = { resources: [...others, ...read], options: { bind: '::', labels: null } };
+      const { fragment } = istio.translate(input);
+      istio.finish?.(fragment, input);
+      translated++;
+    }
+  }
+  assert.ok(translated > 500, `only ${translated} mutants`);
 });
