@@ -202,6 +202,7 @@ const gatewayKinds: readonly WorldKind[] = [
 const coreKinds: readonly WorldKind[] = [
   {
     spec: serviceKind,
+    values: { 'spec.ports[].appProtocol': ['kubernetes.io/h2c', 'https'] },
     bases: [
       service,
       podService,

@@ -76,7 +76,11 @@ function tlsParts(at: string): readonly Part[] {
 const world: readonly object[] = [gateway, virtualService(routed), serviceEntry, selecting, workload, rule, delegated, workloadRoute];
 
 const kinds: readonly WorldKind[] = [
-  { spec: gatewayKind, bases: [gateway] },
+  {
+    spec: gatewayKind,
+    bases: [gateway],
+    values: { 'spec.servers[].port.protocol': ['HTTP', 'HTTP2', 'GRPC', 'HTTPS', 'TLS', 'TCP', 'MONGO'] },
+  },
   {
     spec: virtualServiceKind,
     bases: [

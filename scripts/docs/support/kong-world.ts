@@ -141,7 +141,14 @@ const credentials: readonly (readonly [string, string, object, object])[] = [
 ];
 
 /** Values that a plugin's configuration must have. */
-const required: Readonly<Record<string, object>> = { acme: { account_email: 'a@b.example', tos_accepted: true } };
+const required: Readonly<Record<string, object>> = {
+  acl: { allow: ['a'] },
+  acme: { account_email: 'a@b.example', tos_accepted: true },
+  'ai-prompt-guard': { allow_patterns: ['a'] },
+  'ip-restriction': { allow: ['10.0.0.0/8'] },
+  oauth2: { enable_client_credentials: true },
+  'response-ratelimiting': { limits: { video: { minute: 1 } } },
+};
 
 /** Plugins that run are probed field by field; of the others, what happens to a whole one. */
 interface Running {

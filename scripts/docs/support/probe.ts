@@ -25,6 +25,9 @@ interface Outcome {
 
 const schemaCodes = new Set(['WR0101', 'WR0103', 'WR0104', 'WR0105', 'WR0106', 'WR0107', 'WR0111']);
 
+/** Errors about a name that leads nowhere: the field is read and decides, the value was only not one of this configuration's. */
+const lookups = new Set(['WR0203', 'WR0206', 'WR0208', 'WR0302', 'WR0303', 'WR0306', 'WR0307', 'WR0315', 'WR0318', 'WR0401', 'WR0501']);
+
 export async function probe(subject: Subject): Promise<readonly ProbeResult[]> {
   const baselines = await Promise.all(subject.bases.map((base) => compile(subject.documents(base))));
   if (subject.whole !== undefined) return [whole(subject.whole, baselines[0])];
@@ -54,7 +57,9 @@ async function probePart(subject: Subject, part: Part, baseline: Compiled): Prom
 
 function whole(state: 'pending' | 'refused', { diagnostics }: Compiled): ProbeResult {
   const wanted = state === 'pending' ? 'WR0108' : 'WR0109';
-  const found = diagnostics.find(({ code, severity }) => code === wanted || (state === 'refused' && severity === 'error'));
+  const found = diagnostics.find(
+    ({ code, severity }) => code === wanted || (state === 'refused' && severity === 'error' && !schemaCodes.has(code)),
+  );
   return { field: '*', state: found === undefined ? 'silent' : state, note: found?.code ?? '' };
 }
 
@@ -114,7 +119,7 @@ function judge(compiled: Compiled, baseline: Compiled, value: unknown): Outcome 
   const waiting = fresh.find(({ code }) => code === 'WR0108');
   if (waiting !== undefined) return of('pending', waiting.code);
   const error = fresh.find(({ severity }) => severity === 'error');
-  if (error !== undefined) return of('refused', error.code);
+  if (error !== undefined) return lookups.has(error.code) ? of('honoured', error.code) : of('refused', error.code);
   if (essence(compiled) !== essence(baseline)) return of('honoured');
   return fresh.length > 0 ? of('reported', fresh[0].code) : of('silent');
 }
