@@ -143,7 +143,7 @@ export class Discovery {
     let failure: string | null = null;
     for (const { host, port, weight } of names) {
       const known = this.#names.get(host);
-      for (const address of known?.addresses ?? []) endpoints.push({ address, port, weight, labels: {}, locality: '' });
+      for (const address of known?.addresses ?? []) endpoints.push({ address, port, hostname: host, weight, labels: {}, locality: '' });
       if (known?.failure) failure = `${host}: ${known.failure}`;
     }
     return { cluster, endpoints, failure: endpoints.length === 0 ? failure : null };

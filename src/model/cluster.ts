@@ -5,6 +5,8 @@ export interface Endpoint {
   /** IP address, or host name in a `dns` cluster. */
   readonly address: string;
   readonly port: number;
+  /** Name that the address was found under, when it was looked up. */
+  readonly hostname?: string;
   /** 0 takes no traffic. Default 1 (Kong 100). */
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;

@@ -274,8 +274,9 @@ class Walk {
     const rewrite: HostRewrite | undefined = destination?.spec.hostRewrite ?? hit.payload.forward?.hostRewrite;
     if (rewrite === undefined) return this.context.authority;
     if (rewrite.kind === 'literal') return rewrite.value;
-    const config = destination?.cluster?.config;
-    return config?.hostHeader ?? config?.service ?? this.context.authority;
+    const cluster = destination?.cluster;
+    // Several endpoints may go by several names; the first one's stands for them.
+    return cluster?.config.hostHeader ?? cluster?.endpoints[0]?.authority ?? cluster?.config.service ?? this.context.authority;
   }
 
   private destination(hit: RouteHit, destination: DestinationRuntime, only: boolean): ExplainedDestination {

@@ -162,19 +162,22 @@ export class Attempt implements UpstreamUser {
     staging.reserve(forwarded.length + 256);
     staging.appendText(forwarded);
     if (head.bodyKind === 'chunked') staging.appendText('transfer-encoding: chunked\r\n');
+    const options = head.trailersAllowed ? (x.upgradeTo === '' ? 'te' : 'te, upgrade') : x.upgradeTo === '' ? '' : 'upgrade';
+    if (options === '') return;
+    staging.appendText(`connection: ${options}\r\n`);
     if (head.trailersAllowed) staging.appendText('te: trailers\r\n');
-    if (x.upgradeTo !== '') staging.appendText(`connection: upgrade\r\nupgrade: ${x.upgradeTo}\r\n`);
-    else if (head.trailersAllowed) staging.appendText('connection: te\r\n');
+    if (x.upgradeTo !== '') staging.appendText(`upgrade: ${x.upgradeTo}\r\n`);
   }
 
   private hostToSend(): string | null {
     const { x } = this;
     const forward = x.hit?.payload.forward;
     const rewrite: HostRewrite | undefined = x.destination?.spec.hostRewrite ?? forward?.hostRewrite;
-    if (rewrite === undefined) return x.sentHost;
-    if (rewrite.kind === 'literal') return rewrite.value;
     const config = this.cluster?.config;
-    return config?.hostHeader ?? config?.service ?? x.sentHost;
+    // An HTTP/1.0 client may name no host; what we send is HTTP/1.1 and must.
+    if (rewrite === undefined) return x.sentHost ?? (x.head.hasHost ? null : (config?.service ?? ''));
+    if (rewrite.kind === 'literal') return rewrite.value;
+    return config?.hostHeader ?? this.endpoint?.authority ?? x.sentHost;
   }
 
   /** Request body bytes, unframed. False: wait for `Downstream.resumeBody`. */
@@ -271,7 +274,7 @@ export class Attempt implements UpstreamUser {
     }
     x.firstByteAt = performance.now();
     this.phase = 'body';
-    const keepAlive = head.get('keep-alive');
+    const keepAlive = head.received('keep-alive');
     if (keepAlive !== null) this.learn(keepAlive);
     onResponseHead(x, head);
     if (!x.live || this.phase !== 'body') return;

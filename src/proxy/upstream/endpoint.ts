@@ -15,6 +15,8 @@ export class EndpointState {
   readonly clusterName: string;
   readonly address: string;
   readonly port: number;
+  /** What a request for this endpoint names as its host, when the route asks for the endpoint's. */
+  readonly authority: string;
   weight: number;
   locality: string;
   /** Exchanges under way. Least request reads it. */
@@ -37,6 +39,7 @@ export class EndpointState {
     this.key = endpointKey(endpoint.address, endpoint.port);
     this.address = endpoint.address;
     this.port = endpoint.port;
+    this.authority = endpointAuthority(endpoint);
     this.weight = endpoint.weight;
     this.locality = endpoint.locality;
   }
@@ -109,4 +112,10 @@ export class EndpointState {
 
 export function endpointKey(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Authority of an endpoint as Kong sends it: the name it was found under, with a port that is not http's own. */
+export function endpointAuthority(endpoint: Pick<Endpoint, 'address' | 'port' | 'hostname'>): string {
+  const key = endpointKey(endpoint.hostname ?? endpoint.address, endpoint.port);
+  return endpoint.port === 80 ? key.slice(0, -3) : key;
 }
