@@ -355,3 +355,27 @@ test('istio: a broken VirtualService stays out and the others run', async () => 
   assert.equal(answer(compiled, 'http://a.test/'), '404');
   assert.equal(answer(compiled, 'http://b.test/'), '200 ');
 });
+
+test('istio: status tells which servers listen and which Gateways took a VirtualService', async () => {
+  const { snapshot } = await compileText(
+    object(
+      'Gateway',
+      'servers: [{name: web, port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.test"]}, {port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*.example"]}]',
+      'name: g',
+    ) +
+      object('VirtualService', `hosts: [a.test], gateways: [g, h, mesh], http: [{${respond}}]`, 'name: v') +
+      object('VirtualService', `hosts: [a.other], gateways: [g], http: [{${respond}}]`, 'name: w'),
+  );
+  const status = snapshot.status.map(({ name, listeners, parents }) => ({
+    name,
+    listeners: listeners.map((one) => `${one.name} ${one.listener ?? 'closed'} ${one.attachedRoutes}`),
+    parents: parents.map(
+      (one) => `${one.namespace}/${one.name} ${one.conditions.map(({ type, status, reason }) => `${type} ${status} ${reason}`).join()}`,
+    ),
+  }));
+  assert.deepEqual(status, [
+    { name: 'g', listeners: ['web 0.0.0.0:80 1', 'https closed 0'], parents: [] },
+    { name: 'v', listeners: [], parents: ['default/g Accepted True Accepted', 'default/h Accepted False NoMatchingParent'] },
+    { name: 'w', listeners: [], parents: ['default/g Accepted False NoMatchingListenerHostname'] },
+  ]);
+});

@@ -1,44 +1,48 @@
 /** Gateway servers → sockets, and which VirtualServices answer for which hosts on them. */
 import { isIP } from 'node:net';
-import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
-import type { Origin } from '../../model/origin.ts';
-import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
+import type { Listener } from '../../model/listener.ts';
 import type { Path, Resource, TranslateOptions } from '../dialect.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import { gatewayName, type RouteTable } from './entries.ts';
 import { intersection, isShort, isVisible, qualify } from './hosts.ts';
-import { isCatchAll } from './match.ts';
 import { originAt, type Reporter } from './report.ts';
 import { gatewayKind, type Server } from './schema/gateway.ts';
 import { hasLabels } from './services.ts';
+import { listenerOf, type Domain, type Socket } from './virtual-hosts.ts';
+
+/** A Gateway that a VirtualService names. */
+export interface Parent {
+  /** `namespace/name`. */
+  readonly gateway: string;
+  readonly known: boolean;
+  /** One of its servers has a host of the VirtualService. */
+  readonly attached: boolean;
+}
+
+/** A server as `status` tells of it. */
+export interface ServerStatus {
+  readonly gateway: Resource;
+  readonly name: string;
+  /** Name of the model listener; null when the server does not listen. */
+  readonly listener: string | null;
+  readonly attached: ReadonlySet<VirtualServiceItem>;
+}
+
+export interface GatewayTranslation {
+  readonly listeners: readonly Listener[];
+  readonly servers: readonly ServerStatus[];
+  /** For each VirtualService the Gateways it names, and whether one of their servers took a host of it. */
+  readonly parents: ReadonlyMap<VirtualServiceItem, readonly Parent[]>;
+}
 
 interface BoundServer {
+  readonly attached: Set<VirtualServiceItem>;
   readonly gateway: Resource;
   readonly server: Server;
   readonly path: Path;
   readonly selector: Readonly<Record<string, string>>;
   /** Null: the server speaks a protocol that does not run yet. */
   readonly socket: Socket | null;
-}
-
-interface Binding {
-  readonly item: VirtualServiceItem;
-  readonly gateways: Set<string>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly namespace: string | null;
-}
-
-interface Domain {
-  readonly bindings: Map<VirtualServiceItem, Binding>;
-  redirect: Origin | null;
-}
-
-interface Socket {
-  readonly name: string;
-  readonly address: string;
-  readonly port: number;
-  readonly origin: Origin;
-  readonly domains: Map<string, Domain>;
 }
 
 const plainProtocols: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']);
@@ -49,7 +53,7 @@ export function gatewayListeners(
   table: RouteTable,
   options: TranslateOptions,
   report: Reporter,
-): Listener[] {
+): GatewayTranslation {
   const sockets = new Map<string, Socket>();
   const servers = new Map<string, BoundServer[]>();
   const protocols = new Map<string, { readonly protocol: string; readonly gateway: string }>();
@@ -65,13 +69,23 @@ export function gatewayListeners(
       const path = ['spec', 'servers', index];
       if (served) checkProtocol(resource, server, path, protocols, report);
       const socket = served ? openSocket(resource, server, path, options.bind, sockets, report) : null;
-      bound.push({ gateway: resource, server, path, selector: options.labels ?? selector, socket });
+      bound.push({ attached: new Set(), gateway: resource, server, path, selector: options.labels ?? selector, socket });
       if (socket !== null && server.tls?.httpsRedirect === true)
         for (const host of server.hosts) domainOf(socket, splitHost(host).dns).redirect ??= originAt(resource, path);
     }
   }
-  for (const item of items) bindVirtualService(item, servers, report);
-  return [...sockets.values()].map((socket) => listenerOf(socket, table, report));
+  const parents = new Map(items.map((item) => [item, bindVirtualService(item, servers, report)]));
+  const bound = [...servers.values()].flat();
+  return {
+    listeners: [...sockets.values()].map((socket) => listenerOf(socket, table, report)),
+    servers: bound.map(({ gateway, server, socket, attached }) => ({
+      gateway,
+      name: server.name ?? server.port.name,
+      listener: socket?.name ?? null,
+      attached,
+    })),
+    parents,
+  };
 }
 
 /** HTTP and its versions share a port, anything else does not. */
@@ -158,8 +172,9 @@ function domainOf(socket: Socket, pattern: string): Domain {
   return domain;
 }
 
-function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<string, readonly BoundServer[]>, report: Reporter): void {
+function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<string, readonly BoundServer[]>, report: Reporter): Parent[] {
   const { resource, service } = item;
+  const parents: Parent[] = [];
   const hosts = service.spec.hosts ?? [];
   const reached = new Set<string>();
   let compared = false;
@@ -169,6 +184,7 @@ function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<strin
     const bound = servers.get(name);
     if (bound === undefined) {
       report.add('WR0204', resource, ['spec', 'gateways', index], `there is no Gateway '${name}'`, { hint: gatewayHint(name, servers) });
+      parents.push({ gateway: name, known: false, attached: false });
       continue;
     }
     for (const one of bound) {
@@ -186,8 +202,9 @@ function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<strin
       }
       bindServer(item, name, one, hosts, reached);
     }
+    parents.push({ gateway: name, known: true, attached: bound.some(({ attached }) => attached.has(item)) });
   }
-  if (!compared) return;
+  if (!compared) return parents;
   for (const [index, host] of hosts.entries()) {
     if (reached.has(host)) continue;
     const full = qualify(host, resource.namespace);
@@ -199,12 +216,13 @@ function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<strin
       hint: `add '${full}' to hosts of a server, or name another gateway`,
     });
   }
+  return parents;
 }
 
 function bindServer(
   item: VirtualServiceItem,
   name: string,
-  { gateway, server, selector, socket }: BoundServer,
+  { gateway, server, selector, socket, attached }: BoundServer,
   hosts: readonly string[],
   reached: Set<string>,
 ): void {
@@ -215,6 +233,7 @@ function bindServer(
       const pattern = intersection(dns, qualify(host, item.resource.namespace));
       if (pattern === null) continue;
       reached.add(host);
+      attached.add(item);
       if (socket === null || !item.service.spec.http?.length) continue;
       const { bindings } = domainOf(socket, pattern);
       const known = bindings.get(item);
@@ -240,108 +259,4 @@ function gatewayHint(name: string, servers: ReadonlyMap<string, unknown>): strin
   return servers.size === 0
     ? 'add a Gateway (networking.istio.io) of that name'
     : `there are: ${[...servers.keys()].slice(0, 5).join(', ')}`;
-}
-
-function listenerOf(socket: Socket, table: RouteTable, report: Reporter): Listener {
-  return {
-    name: socket.name,
-    kind: 'gateway',
-    address: socket.address,
-    port: socket.port,
-    protocol: 'http',
-    dialect: 'istio',
-    origin: socket.origin,
-    canonicalisation: edgeCanonicalisation,
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy',
-    kongHeaders: false,
-    virtualHosts: virtualHosts(socket, table, report),
-    filters: [],
-    pending: [],
-  };
-}
-
-/** Domains with the same VirtualServices share a virtual host. */
-function virtualHosts(socket: Socket, table: RouteTable, report: Reporter): VirtualHost[] {
-  const groups = new Map<string, { readonly domains: string[]; readonly domain: Domain }>();
-  for (const [pattern, domain] of socket.domains) {
-    const key =
-      domain.redirect === null
-        ? [...domain.bindings.values()].map(({ item, gateways }) => `${item.resource.key}=${[...gateways].toSorted().join(',')}`).join(';')
-        : `redirect ${pattern}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { domains: [pattern], domain });
-    else group.domains.push(pattern);
-  }
-  const hosts: VirtualHost[] = [];
-  for (const { domains, domain } of groups.values()) {
-    if (domain.redirect !== null) {
-      const route = table.add(httpsRedirect(socket, domains[0], domain.redirect));
-      hosts.push({
-        name: domains[0],
-        domains,
-        origin: domain.redirect,
-        matches: [{ route, index: 0, match: {}, rankReason: 'the server redirects everything to https' }],
-        filters: [],
-      });
-      continue;
-    }
-    const bindings = [...domain.bindings.values()];
-    const lists = bindings.map(({ item, gateways, labels, namespace }) =>
-      table.entries(item, { kind: 'gateway', gateways, port: socket.port, labels, namespace }),
-    );
-    const matches = lists.length === 1 ? lists[0] : merged(bindings, lists, table, report);
-    // As in Istio, hosts without a rule that can hold here are left to wider ones.
-    if (matches.length > 0) hosts.push({ name: domains[0], domains, origin: bindings[0].item.resource.origin, matches, filters: [] });
-  }
-  return hosts;
-}
-
-/**
- * Where VirtualServices share a host, Istio cuts each behind its catch-all and puts the catch-alls last, so that the first
- * one does not hide the others.
- */
-function merged(
-  bindings: readonly Binding[],
-  lists: readonly (readonly MatchEntry[])[],
-  table: RouteTable,
-  report: Reporter,
-): MatchEntry[] {
-  const narrow: MatchEntry[] = [];
-  const wide: MatchEntry[] = [];
-  for (const [index, list] of lists.entries()) {
-    const end = list.findIndex((entry) => isCatchAll(entry.match) && table.routes[entry.route].action.kind !== 'blocked');
-    for (const [position, entry] of list.entries()) {
-      if (end < 0 || position < end) narrow.push(entry);
-      else if (position === end) wide.push(entry);
-      else cut(bindings[index].item, table.routes[entry.route], report);
-    }
-  }
-  return [...narrow, ...wide];
-}
-
-function cut({ resource }: VirtualServiceItem, { origin, rule }: Route, report: Reporter): void {
-  const own = origin.kind === resource.kind && origin.name === resource.name && origin.namespace === resource.namespace;
-  report.add(
-    'WR0209',
-    resource,
-    own ? ['spec', 'http', rule] : ['spec', 'http'],
-    `rule ${rule} is never reached: a rule before it matches every request`,
-    { hint: 'move the rule that matches everything to the end' },
-  );
-}
-
-/** Istio `tls.httpsRedirect`: 301 to the same authority, before any route is looked at. */
-function httpsRedirect(socket: Socket, pattern: string, origin: Origin): Route {
-  return {
-    id: `istio/Gateway/${origin.namespace}/${origin.name}/${socket.name}/${pattern}/https-redirect`,
-    name: 'https-redirect',
-    rule: 0,
-    origin,
-    action: { kind: 'redirect', status: 301, scheme: 'https', port: 'request' },
-    filters: [],
-    pending: [],
-  };
 }

@@ -1,7 +1,6 @@
 /** Istio: networking, security and telemetry kinds → model. reference/istio.md has the meaning of every field. */
 import type { Listener } from '../../model/listener.ts';
-import type { ResourceStatus } from '../../model/snapshot.ts';
-import type { Dialect, Resource } from '../dialect.ts';
+import type { Dialect } from '../dialect.ts';
 import { kindTable } from '../kubernetes-kinds.ts';
 import { buildServiceIndex } from '../services.ts';
 import { refineClusters } from './clusters.ts';
@@ -27,6 +26,7 @@ import {
 } from './schema/other.ts';
 import { authorizationPolicyKind, peerAuthenticationKind, requestAuthenticationKind } from './schema/policies.ts';
 import { serviceEntryKind, workloadEntryKind } from './schema/service-entry.ts';
+import { statusesOf } from './status.ts';
 import { virtualServiceKind } from './schema/virtual-service.ts';
 
 const kinds = kindTable('istio', [
@@ -67,11 +67,18 @@ export const istio: Dialect = {
     for (const resource of own) noticeResource(resource, report);
     // Delegates and roots that no gateway reaches are looked at all the same.
     for (const item of items) table.rules(item);
-    const listeners: Listener[] = gatewayListeners(own, items, table, options, report);
+    const gateways = gatewayListeners(own, items, table, options, report);
+    const listeners: Listener[] = [...gateways.listeners];
     const mesh = meshListener(items, index, table, build, report);
     if (mesh !== null) listeners.push(mesh);
     return {
-      fragment: { listeners, routes: table.routes, clusters: [...build.clusters.values()], consumers: [], status: own.map(statusOf) },
+      fragment: {
+        listeners,
+        routes: table.routes,
+        clusters: [...build.clusters.values()],
+        consumers: [],
+        status: statusesOf(own, items, gateways),
+      },
       diagnostics: report.diagnostics,
     };
   },
@@ -85,17 +92,3 @@ export const istio: Dialect = {
     return { snapshot: closed, diagnostics: report.diagnostics };
   },
 };
-
-function statusOf(resource: Resource): ResourceStatus {
-  const { kind, namespace, name, origin } = resource;
-  return {
-    kind,
-    namespace,
-    name,
-    origin,
-    quarantined: resource.broken || resource.stale === true,
-    conditions: [],
-    listeners: [],
-    parents: [],
-  };
-}

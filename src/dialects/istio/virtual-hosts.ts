@@ -1,0 +1,134 @@
+/** The domains of a socket → virtual hosts of a listener. */
+import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
+import type { Origin } from '../../model/origin.ts';
+import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
+import type { VirtualServiceItem } from './delegates.ts';
+import type { RouteTable } from './entries.ts';
+import { isCatchAll } from './match.ts';
+import type { Reporter } from './report.ts';
+
+/** A VirtualService on a domain, and the Gateways through which it is reached there. */
+interface Binding {
+  readonly item: VirtualServiceItem;
+  readonly gateways: Set<string>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly namespace: string | null;
+}
+
+export interface Domain {
+  readonly bindings: Map<VirtualServiceItem, Binding>;
+  redirect: Origin | null;
+}
+
+/** One address and port; Gateways share it. */
+export interface Socket {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly origin: Origin;
+  readonly domains: Map<string, Domain>;
+}
+
+export function listenerOf(socket: Socket, table: RouteTable, report: Reporter): Listener {
+  return {
+    name: socket.name,
+    kind: 'gateway',
+    address: socket.address,
+    port: socket.port,
+    protocol: 'http',
+    dialect: 'istio',
+    origin: socket.origin,
+    canonicalisation: edgeCanonicalisation,
+    limits: defaultLimits,
+    trustedHops: 0,
+    trustedCidrs: [],
+    replyStyle: 'envoy',
+    kongHeaders: false,
+    virtualHosts: virtualHosts(socket, table, report),
+    filters: [],
+    pending: [],
+  };
+}
+
+/** Domains with the same VirtualServices share a virtual host. */
+function virtualHosts(socket: Socket, table: RouteTable, report: Reporter): VirtualHost[] {
+  const groups = new Map<string, { readonly domains: string[]; readonly domain: Domain }>();
+  for (const [pattern, domain] of socket.domains) {
+    const key =
+      domain.redirect === null
+        ? [...domain.bindings.values()].map(({ item, gateways }) => `${item.resource.key}=${[...gateways].toSorted().join(',')}`).join(';')
+        : `redirect ${pattern}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { domains: [pattern], domain });
+    else group.domains.push(pattern);
+  }
+  const hosts: VirtualHost[] = [];
+  for (const { domains, domain } of groups.values()) {
+    if (domain.redirect !== null) {
+      const route = table.add(httpsRedirect(socket, domains[0], domain.redirect));
+      hosts.push({
+        name: domains[0],
+        domains,
+        origin: domain.redirect,
+        matches: [{ route, index: 0, match: {}, rankReason: 'the server redirects everything to https' }],
+        filters: [],
+      });
+      continue;
+    }
+    const bindings = [...domain.bindings.values()];
+    const lists = bindings.map(({ item, gateways, labels, namespace }) =>
+      table.entries(item, { kind: 'gateway', gateways, port: socket.port, labels, namespace }),
+    );
+    const matches = lists.length === 1 ? lists[0] : merged(bindings, lists, table, report);
+    // As in Istio, hosts without a rule that can hold here are left to wider ones.
+    if (matches.length > 0) hosts.push({ name: domains[0], domains, origin: bindings[0].item.resource.origin, matches, filters: [] });
+  }
+  return hosts;
+}
+
+/**
+ * Where VirtualServices share a host, Istio cuts each behind its catch-all and puts the catch-alls last, so that the first
+ * one does not hide the others.
+ */
+function merged(
+  bindings: readonly Binding[],
+  lists: readonly (readonly MatchEntry[])[],
+  table: RouteTable,
+  report: Reporter,
+): MatchEntry[] {
+  const narrow: MatchEntry[] = [];
+  const wide: MatchEntry[] = [];
+  for (const [index, list] of lists.entries()) {
+    const end = list.findIndex((entry) => isCatchAll(entry.match) && table.routes[entry.route].action.kind !== 'blocked');
+    for (const [position, entry] of list.entries()) {
+      if (end < 0 || position < end) narrow.push(entry);
+      else if (position === end) wide.push(entry);
+      else cut(bindings[index].item, table.routes[entry.route], report);
+    }
+  }
+  return [...narrow, ...wide];
+}
+
+function cut({ resource }: VirtualServiceItem, { origin, rule }: Route, report: Reporter): void {
+  const own = origin.kind === resource.kind && origin.name === resource.name && origin.namespace === resource.namespace;
+  report.add(
+    'WR0209',
+    resource,
+    own ? ['spec', 'http', rule] : ['spec', 'http'],
+    `rule ${rule} is never reached: a rule before it matches every request`,
+    { hint: 'move the rule that matches everything to the end' },
+  );
+}
+
+/** Istio `tls.httpsRedirect`: 301 to the same authority, before any route is looked at. */
+function httpsRedirect(socket: Socket, pattern: string, origin: Origin): Route {
+  return {
+    id: `istio/Gateway/${origin.namespace}/${origin.name}/${socket.name}/${pattern}/https-redirect`,
+    name: 'https-redirect',
+    rule: 0,
+    origin,
+    action: { kind: 'redirect', status: 301, scheme: 'https', port: 'request' },
+    filters: [],
+    pending: [],
+  };
+}
