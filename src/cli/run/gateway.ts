@@ -220,8 +220,10 @@ export class Gateway {
     this.#work = this.#work.then(async () => {
       if (this.#stopped || this.#state.outcome !== outcome) return;
       const free = await this.#bindings.wouldChange(outcome.summary.listeners);
-      if (free) await this.#apply(outcome);
-      else this.#rebind = setTimeout(() => this.#tryAgain(outcome), rebindMs).unref();
+      if (free) {
+        await this.#apply(outcome);
+        this.#log.info(`revision ${this.#state.revision} serves: a port came free`);
+      } else this.#rebind = setTimeout(() => this.#tryAgain(outcome), rebindMs).unref();
     });
   }
 
