@@ -102,7 +102,7 @@ function weir(variant: Variant): Contender {
         weirProgram,
         ...['run', '-f', file, '--workers', '1', '--admin', `127.0.0.1:${variant.adminPort}`],
         ...['--data', join(site.directory, 'data'), '--no-watch'],
-        ...['--access-log', variant.log ? join(site.directory, 'access.log') : 'off', '--access-log-format', 'json'],
+        ...['--access-log', variant.log ? join(site.directory, 'access.log') : 'off', '--log-format', 'json'],
         ...mapped,
       ];
       return start(command, { cpu: site.cpu, cwd: site.directory, log: join(site.directory, 'output.log') });

@@ -70,7 +70,7 @@ function accessLogText(): string {
   });
   return `${generated}# Access log
 
-One line per request. \`--access-log PATH\` names the file, \`-\` is standard output, \`off\` is none; \`--access-log-format\` is \`text\`, \`json\` or a
+One line per request. \`--access-log PATH\` names the file, \`-\` is standard output, \`off\` is none; \`--log-format\` is \`text\`, \`json\` or a
 format string. Without it: text on a terminal, JSON otherwise. SIGUSR1 reopens the file.
 
 No value can leave its field or its line: quotes, backslashes, control characters and everything beyond ASCII are written as JSON escapes, in

@@ -16,8 +16,6 @@ export const explained: readonly Explained[] = [
     field: 'spec.selector{}',
     why: 'read where `--labels` says which gateways a process serves; without it, all',
   },
-  { subject: 'Istio Gateway', field: 'spec.servers[].name', why: 'a note' },
-  { subject: 'Istio Gateway', field: 'spec.servers[].port.name', why: 'a note; the protocol is `port.protocol`' },
   { subject: 'Istio DestinationRule', field: 'spec.exportTo[]', why: 'shows only from another namespace' },
   { subject: 'Istio ServiceEntry', field: 'spec.location', why: 'decides about mTLS in a mesh, which does not run yet' },
   { subject: 'Gateway API GatewayClass', field: 'spec.description', why: 'a note' },
