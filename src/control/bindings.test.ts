@@ -75,3 +75,22 @@ test('two listeners mapped to one port: the first keeps it', async () => {
   assert.equal(plan.bindings.length, 1);
   assert.equal(plan.diagnostics[0].code, 'WR0703');
 });
+
+test('a listener that comes back finds its own lingering socket, and a stranger there later', async () => {
+  const taken = Object.assign(new Error('taken'), { code: 'EADDRINUSE' });
+  let now = 0;
+  let busy = false;
+  const bindings = new Bindings(
+    new Map(),
+    (_address, port) => (busy ? Promise.reject(taken) : Promise.resolve(port)),
+    () => now,
+  );
+  await bindings.plan([listener('::', 8080)]);
+  busy = true;
+  await bindings.plan([]);
+  now = 11_000;
+  assert.equal((await bindings.plan([listener('::', 8080)])).bindings.length, 1);
+  await bindings.plan([]);
+  now = 30_000;
+  assert.equal((await bindings.plan([listener('::', 8080)])).diagnostics[0].code, 'WR0701');
+});

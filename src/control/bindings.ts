@@ -18,6 +18,9 @@ export interface BindingPlan {
 /** Real port of a port of the configuration; 0 on the right side takes any free port and keeps it. */
 export type PortMap = ReadonlyMap<number, number>;
 
+/** Workers go on answering on the socket of a removed listener for at most this long, ms. */
+const lingerMs = 12_000;
+
 /**
  * Decides which sockets the workers hold. A new address is first bound by this process alone: with SO_REUSEPORT a port
  * taken by another process of the same user would be shared silently.
@@ -27,8 +30,12 @@ export class Bindings {
   readonly #preflight: Preflight;
   /** Held by the workers now, by model listener. */
   #held = new Map<string, Binding>();
+  /** Sockets given up lately, with the time: what is found taken there may be ourselves. */
+  readonly #released = new Map<string, number>();
+  readonly #now: () => number;
 
-  constructor(ports: PortMap, preflight: Preflight = bindOnce) {
+  constructor(ports: PortMap, preflight: Preflight = bindOnce, now: () => number = Date.now) {
+    this.#now = now;
     this.#ports = ports;
     this.#preflight = preflight;
   }
@@ -64,8 +71,16 @@ export class Bindings {
         refuse(listener, taken(listener, port, found));
       }
     }
+    this.#release(next);
     this.#held = next;
     return { bindings: [...next.values()], unprogrammed, diagnostics };
+  }
+
+  #release(next: ReadonlyMap<string, Binding>): void {
+    const now = this.#now();
+    for (const [socket, at] of this.#released) if (now - at >= lingerMs) this.#released.delete(socket);
+    const kept = new Set([...next.values()].map(({ address, port }) => `${address} ${port}`));
+    for (const { address, port } of this.held) if (!kept.has(`${address} ${port}`)) this.#released.set(`${address} ${port}`, now);
   }
 
   /** Whether a listener without a socket could have one now. */
@@ -87,7 +102,9 @@ export class Bindings {
     try {
       return await this.#preflight(address, port);
     } catch (error) {
-      return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      const releasedAt = this.#released.get(`${address} ${port}`) ?? -Infinity;
+      return code === 'EADDRINUSE' && this.#now() - releasedAt < lingerMs ? port : code;
     }
   }
 }
