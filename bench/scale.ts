@@ -40,9 +40,15 @@ function config(routes: number, upstreamPort: number, extra: string): string {
 /** Walks through 1,000 paths spread evenly over the routes. */
 function script(routes: number): string {
   return `
-local n, i, paths = ${routes}, 0, {}
-for k = 0, 999 do local r = math.floor(k * n / 1000) % n; paths[k] = wrk.format("GET", "/team-" .. (r % 97) .. "/api/r" .. r .. "/1k") end
-request = function() i = (i + 1) % 1000; return paths[i] end
+local n, i, requests = ${routes}, 0, {}
+-- In init, where wrk knows the Host header.
+init = function(args)
+  for k = 0, 999 do
+    local r = math.floor(k * n / 1000) % n
+    requests[k] = wrk.format("GET", "/team-" .. (r % 97) .. "/api/r" .. r .. "/1k")
+  end
+end
+request = function() i = (i + 1) % 1000; return requests[i] end
 `;
 }
 
