@@ -46,8 +46,18 @@ export function quarantine(pass: ReadPass, memory: LastGood | null): Quarantined
   }
   const resources = [...chosen.values()];
   const next = new Map<string, Resource>();
-  for (const resource of resources) if (!resource.broken) next.set(resource.key, resource);
+  for (const resource of resources) if (!resource.broken) next.set(resource.key, withoutText(resource));
   return { resources, diagnostics, memory: { resources: next } };
+}
+
+/**
+ * A resource that outlives its text: places inside it would be wrong after the next edit, and their index weighs more
+ * than the resource.
+ */
+function withoutText(resource: Resource): Resource {
+  const { file, index, value } = resource.document;
+  const { line, column } = resource.origin;
+  return { ...resource, document: { file, index, value, locate: () => ({ line, column }) }, diagnostics: [] };
 }
 
 function standIn(broken: Resource, good: Resource | undefined): Resource {

@@ -61,7 +61,7 @@ async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { read
   const tables = compileTables(compiled.snapshot);
   // Only now: a failure above leaves everything as it was.
   ({ memory } = compiled);
-  current = { compiled, tables };
+  current = { compiled: { ...compiled, resources: [...memory.resources.values()] }, tables };
   seen = now;
   return {
     type: 'compiled',
