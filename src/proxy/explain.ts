@@ -12,9 +12,9 @@ import { buildChain, type Chain, type ChainContext, noteFor } from './chain/chai
 import { ListHeaders } from './chain/list-headers.ts';
 import { RequestContext, ResponseContext } from './chain/request-context.ts';
 import { routeName } from './explain/candidates.ts';
-import { mergeChanges, RecordingHeaders } from './explain/recorder.ts';
+import { mergeChanges, noChanges, RecordingHeaders } from './explain/recorder.ts';
 import { Report } from './explain/report.ts';
-import type { ExplainedDestination, ExplainRequest, ExplainResult } from './explain/types.ts';
+import type { ExplainedDestination, ExplainRequest, ExplainResult, HeaderChanges } from './explain/types.ts';
 import { type PlainUrl, requestBytes, splitUrl } from './explain/wire.ts';
 import { failures } from './failure.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
@@ -266,6 +266,9 @@ class Walk {
   private pathFor(hit: RouteHit, destination: DestinationRuntime | undefined): string {
     const { context } = this;
     const rewrite = destination?.spec.pathRewrite ?? hit.payload.forward?.pathRewrite;
+    // An empty query leaves as it came; a rewritten path has none.
+    if (rewrite === undefined && context.sentQuery === '' && context.query === '' && this.head.target.endsWith('?'))
+      return `${context.path}?`;
     const path = rewrite === undefined ? context.path : rewritePath(rewrite, context.path, hit.matcher.matchedLength(context.path));
     return withQuery(path, context.sentQuery);
   }
@@ -294,6 +297,7 @@ class Walk {
     if (only) report.requestChanges = mergeChanges(report.requestChanges, own.changes());
     const path = this.pathFor(hit, destination);
     const authority = this.authorityFor(hit, destination);
+    const back = only ? noChanges : this.responseChangesOf([destination.chain]);
     const { host, port, subset, weight } = spec;
     const base = {
       cluster: spec.cluster,
@@ -306,6 +310,7 @@ class Walk {
       ...(path === report.path ? {} : { path }),
       ...(authority === report.authority ? {} : { authority }),
       ...(only || own.isEmpty ? {} : { headers: own.changes() }),
+      ...(back === noChanges ? {} : { responseHeaders: back }),
     };
     if (spec.redirect !== undefined) {
       const reply = redirectReply({ context }, hit, spec.redirect);
@@ -359,11 +364,15 @@ class Walk {
 
   /** What filters would do to the response, as far as it is known without one. */
   private responseFilters(chains: readonly Chain[]): void {
+    this.report.responseChanges = mergeChanges(this.report.responseChanges, this.responseChangesOf(chains));
+  }
+
+  private responseChangesOf(chains: readonly Chain[]): HeaderChanges {
     const recorder = new RecordingHeaders(new ListHeaders([]), true);
     const response = new ResponseContext(recorder, this.context);
     response.status = 200;
     for (const chain of chains) if (chain.hasResponse) chain.response(response);
-    this.report.responseChanges = mergeChanges(this.report.responseChanges, recorder.changes());
+    return recorder.isEmpty ? noChanges : recorder.changes();
   }
 }
 

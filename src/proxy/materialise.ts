@@ -3,7 +3,11 @@ import type { RouteContext, RouteTables } from './route/tables.ts';
 import type { DestinationRuntime, RouteRuntime, WorkerRuntime } from './runtime.ts';
 
 /** Makes a route ready at its first use in a worker: filters, clusters, destination chains. Never per request. */
-export function materialise(worker: Pick<WorkerRuntime, 'chainContext' | 'clusters'>, tables: RouteTables<RouteRuntime>, context: RouteContext): RouteRuntime {
+export function materialise(
+  worker: Pick<WorkerRuntime, 'chainContext' | 'clusters'>,
+  tables: RouteTables<RouteRuntime>,
+  context: RouteContext,
+): RouteRuntime {
   const { route, virtualHost, listener } = context;
   const chainContext = { ...worker.chainContext, replyStyle: route.replyStyle ?? listener.replyStyle };
   const chain = buildChain([...virtualHost.filters, ...route.filters], 'route', chainContext);

@@ -4,7 +4,7 @@ import { redirectLocation } from '../decide/redirect.ts';
 import { rewritePath } from '../decide/rewrite.ts';
 import type { LocalReply } from '../filters/define.ts';
 import type { DirectResponseAction, ForwardAction, RedirectAction } from '../model/route.ts';
-import type { Chain } from './chain/chain.ts';
+import { type Chain, emptyChain } from './chain/chain.ts';
 import { ListHeaders } from './chain/list-headers.ts';
 import { ResponseContext } from './chain/request-context.ts';
 import { failures, type Failure } from './failure.ts';
@@ -96,6 +96,7 @@ function proceed(x: Exchange, result: LocalReply | undefined | Promise<LocalRepl
   const { serial } = x;
   const settle = (reply: LocalReply | undefined): void => {
     if (x.serial !== serial || !x.live) return;
+    x.touch(performance.now());
     if (reply === undefined) next(x);
     else x.down.reply(reply);
   };
@@ -256,13 +257,14 @@ function runResponseFilters(x: Exchange, head: ResponseHead): void {
   const { context } = x;
   const { names, values } = context.responseHeaders;
   for (let i = 0; i < names.length; i++) head.set(names[i], values[i]);
-  const chains = [x.destination?.chain, x.hit?.payload.chain, x.listenerChain];
-  let response: ResponseContext | null = null;
-  for (const chain of chains) {
-    if (chain === null || chain === undefined || !chain.hasResponse) continue;
-    response ??= responseContext(x, head);
-    runGuarded(x, chain, response);
-  }
+  const own = x.destination?.chain ?? emptyChain;
+  const route = x.hit?.payload.chain ?? emptyChain;
+  const listener = x.listenerChain ?? emptyChain;
+  if (!own.hasResponse && !route.hasResponse && !listener.hasResponse) return;
+  const response = responseContext(x, head);
+  if (own.hasResponse) runGuarded(x, own, response);
+  if (route.hasResponse) runGuarded(x, route, response);
+  if (listener.hasResponse) runGuarded(x, listener, response);
 }
 
 function responseContext(x: Exchange, head: ResponseHead): ResponseContext {

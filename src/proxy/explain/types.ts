@@ -40,6 +40,8 @@ export interface ExplainedDestination {
   readonly path?: string;
   readonly authority?: string;
   readonly headers?: HeaderChanges;
+  /** Changes to the response that only this destination brings; `response.headers` come on top. */
+  readonly responseHeaders?: HeaderChanges;
   readonly location?: string;
   readonly origin: Origin | null;
 }

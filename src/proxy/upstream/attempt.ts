@@ -84,7 +84,7 @@ export class Attempt implements UpstreamUser {
   private next(): void {
     const { x, cluster } = this;
     if (cluster === null) return;
-    const now = performance.now();
+    const now = x.lastActivity;
     const endpoint = cluster.pick(now, this.failedEndpoint);
     if (endpoint === null) {
       onAttemptFailed(x, cluster.resolveFailure === null ? failures.noHealthyUpstream : failures.nameNotResolved);
@@ -118,7 +118,8 @@ export class Attempt implements UpstreamUser {
   }
 
   onConnected(): void {
-    this.sendHead(performance.now());
+    this.x.touch(performance.now());
+    this.sendHead(this.x.lastActivity);
   }
 
   private sendHead(now: number): void {
@@ -134,10 +135,7 @@ export class Attempt implements UpstreamUser {
     const staging = x.worker.staging;
     const { path } = x;
     staging.reserve(x.method.length + path.length * 2 + x.head.headersLength + 1024);
-    staging.appendText(x.method);
-    staging.appendText(' ');
-    staging.appendText(path);
-    staging.appendText(' HTTP/1.1\r\n');
+    staging.appendText(`${x.method} ${path} HTTP/1.1\r\n`);
     this.appendHeaders();
     staging.append(crlf, 0, 2);
     this.headSent = true;
@@ -272,7 +270,7 @@ export class Attempt implements UpstreamUser {
       if (head.status !== 100 && x.head.minor === 1) x.down.interim(head);
       head.reset(x.method);
     }
-    x.firstByteAt = performance.now();
+    x.firstByteAt = x.lastActivity;
     this.phase = 'body';
     const keepAlive = head.received('keep-alive');
     if (keepAlive !== null) this.learn(keepAlive);
@@ -383,10 +381,11 @@ export class Attempt implements UpstreamUser {
       this.paused = false;
       connection.resume();
     }
-    endpoint.give(connection, performance.now());
+    endpoint.give(connection, this.x.lastActivity);
   }
 
   onUpstreamEnd(): void {
+    this.x.touch(performance.now());
     if (this.phase === 'tunnel') {
       this.x.down.endTunnel();
       return;
@@ -409,6 +408,7 @@ export class Attempt implements UpstreamUser {
   private broken(code: string, timedOut: boolean): void {
     const { x } = this;
     if (this.phase === 'idle') return;
+    x.touch(performance.now());
     if (this.phase === 'tunnel') {
       this.release(false);
       x.down.abort();
@@ -432,6 +432,7 @@ export class Attempt implements UpstreamUser {
     this.release(false);
     if (!x.responseStarted && this.tries < maxAttempts && this.mayRepeat(failure, wasReused)) {
       this.freshOnly = failure.retry === 'safe';
+      x.touch(performance.now());
       this.next();
       return;
     }

@@ -3,6 +3,7 @@
  * buffer handed to a socket that could not write it at once belongs to that socket until it is collected.
  */
 import type { Socket } from 'node:net';
+import { writeAscii } from '../protocol/http1/encode.ts';
 
 /** Bytes one read of a shared or private read buffer takes at most. */
 export const readBytes = 64 * 1024;
@@ -11,6 +12,8 @@ export const privateReadBytes = 256 * 1024;
 const stagingBytes = 128 * 1024;
 /** Private buffers kept for reuse. */
 const maxFree = 32;
+/** Views of the staging buffer up to this length are kept: messages of one size come again and again. */
+const maxViewBytes = 4096;
 
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
@@ -33,13 +36,25 @@ export class ReadBuffers {
 export class Staging {
   buffer: Buffer = Buffer.allocUnsafeSlow(stagingBytes);
   length = 0;
+  private views: (Buffer | undefined)[] = [];
 
   /** Room for `bytes` more, growing when a single head is larger than the whole buffer. Contents are kept. */
   reserve(bytes: number): void {
     if (this.length + bytes <= this.buffer.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(stagingBytes, this.length + bytes));
     this.buffer.copy(larger, 0, 0, this.length);
-    this.buffer = larger;
+    this.replace(larger);
+  }
+
+  private replace(buffer: Buffer): void {
+    this.buffer = buffer;
+    this.views = [];
+  }
+
+  /** The first `length` bytes. Making a view costs more than a small message's copy. */
+  private view(length: number): Buffer {
+    if (length > maxViewBytes) return this.buffer.subarray(0, length);
+    return (this.views[length] ??= this.buffer.subarray(0, length));
   }
 
   get room(): number {
@@ -58,7 +73,7 @@ export class Staging {
 
   appendText(text: string): void {
     this.reserve(text.length);
-    this.length += this.buffer.latin1Write(text, this.length);
+    this.length = writeAscii(this.buffer, this.length, text);
   }
 
   /** Writes what is staged. False: the socket wants no more until it drains. */
@@ -66,9 +81,8 @@ export class Staging {
     const length = this.length;
     if (length === 0) return !socket.writableNeedDrain;
     this.length = 0;
-    const more = socket.write(this.buffer.subarray(0, length));
-    if (socket.writableLength !== 0) this.buffer = Buffer.allocUnsafeSlow(stagingBytes);
-    else if (this.buffer.length > stagingBytes) this.buffer = Buffer.allocUnsafeSlow(stagingBytes);
+    const more = socket.write(this.view(length));
+    if (socket.writableLength !== 0 || this.buffer.length > stagingBytes) this.replace(Buffer.allocUnsafeSlow(stagingBytes));
     return more;
   }
 }

@@ -362,7 +362,8 @@ export class ServerConnection implements Downstream, BodySink {
   }
 
   finish(): void {
-    const now = performance.now();
+    // Every event that can end an exchange has set it.
+    const now = this.x.lastActivity;
     this.x.end(now);
     if (this.state === 'closed') return;
     if (this.closeAfter || !this.socket.writable) return this.finishConnection();
@@ -476,8 +477,9 @@ export class ServerConnection implements Downstream, BodySink {
 
   private checkExchange(now: number): void {
     const verdict = timeLimits(this.x, this.request.done, this.state === 'tunnel', now);
-    if (typeof verdict === 'number') this.worker.wheel.arm(this.deadline, verdict);
-    else if (this.state === 'tunnel') this.abort();
+    if (typeof verdict === 'number') return this.worker.wheel.arm(this.deadline, verdict);
+    this.x.touch(now);
+    if (this.state === 'tunnel') this.abort();
     else if (verdict.source === 'upstream') this.expire(verdict);
     else this.failRequest(verdict);
   }
