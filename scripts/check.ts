@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 
 interface Step {
@@ -21,14 +20,7 @@ const steps: readonly Step[] = [
   {
     name: 'tests',
     why: 'node --test over src/ and tests/',
-    command: (folders) => [
-      'node',
-      '--test',
-      `--test-concurrency=${Math.max(2, availableParallelism())}`,
-      '--test-reporter=dot',
-      '--test-reporter-destination=stdout',
-      ...testFiles(folders),
-    ],
+    command: (folders) => ['node', 'scripts/run-tests.ts', ...testFiles(folders)],
   },
 ];
 
