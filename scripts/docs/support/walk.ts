@@ -126,17 +126,17 @@ export function isChoice(schema: z.core.$ZodType): boolean {
 }
 
 /** A small value that the schema may accept: only what it requires. */
-export function minimal(schema: z.core.$ZodType, key = ''): unknown {
+export function minimal(schema: z.core.$ZodType): unknown {
   const inner = unwrap(schema);
   if (inner instanceof z.ZodObject) {
     const value: Record<string, unknown> = {};
     for (const [name, child] of Object.entries(inner.shape))
-      if (isSchema(child) && !z.safeParse(child, undefined).success) value[name] = minimal(child, name);
+      if (isSchema(child) && !z.safeParse(child, undefined).success) value[name] = minimal(child);
     return value;
   }
-  if (inner instanceof z.ZodArray) return z.safeParse(schema, []).success ? [] : [minimal(inner.element, key)];
+  if (inner instanceof z.ZodArray) return z.safeParse(schema, []).success ? [] : [minimal(inner.element)];
   if (inner instanceof z.ZodRecord) return {};
-  if (inner instanceof z.ZodUnion) return minimal(inner.options[0], key);
+  if (inner instanceof z.ZodUnion) return minimal(inner.options[0]);
   return candidates(schema)[0];
 }
 
@@ -171,6 +171,6 @@ export function withField(base: unknown, schema: z.core.$ZodType, path: readonly
   if (!(inner instanceof z.ZodObject)) return null;
   const child: unknown = inner.shape[step];
   if (!isSchema(child)) return null;
-  const value = withField(record[step] ?? minimal(child, step), child, rest, leaf);
+  const value = withField(record[step] ?? minimal(child), child, rest, leaf);
   return value === null ? null : { ...record, [step]: value };
 }
