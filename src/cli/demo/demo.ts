@@ -27,12 +27,17 @@ export async function demo(flags: Omit<RunFlags, 'file'>): Promise<void> {
   const admin = (await isFree(flags.admin.host, flags.admin.port)) ? flags.admin : { ...flags.admin, port: 0 };
   const accessLog = flags.accessLog === '-' ? join(directory, 'access.log') : flags.accessLog;
   let traffic: { close(): void } | null = null;
-  const running = await run({ ...flags, bind, file: [directory], mapPort, admin, accessLog }, () => {
-    traffic?.close();
-    services.close();
-    clean();
-    return Promise.resolve();
-  });
+  const running = await run(
+    { ...flags, bind, file: [directory], mapPort, admin, accessLog },
+    {
+      // First the traffic: a gateway that is asked on and on has no end to its drain.
+      onEnding: () => traffic?.close(),
+      onEnded: () => {
+        services.close();
+        clean();
+      },
+    },
+  );
   if (running === null) return;
   const ports = realPorts(running.gateway.state.bindings);
   traffic = startTraffic(

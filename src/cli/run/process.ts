@@ -30,10 +30,17 @@ export class StartError extends Error {
   }
 }
 
+/** For a caller that runs more than the gateway. */
+export interface RunHooks {
+  /** The end was asked for; requests under way are still finished. */
+  readonly onEnding?: () => void;
+  readonly onEnded?: () => void;
+}
+
 /** `weir run`. Resolves when it serves; the process then lives until a signal or `POST /quitquitquit`. */
-export async function run(flags: RunFlags, beforeExit: () => Promise<void> = () => Promise.resolve()): Promise<RunningProcess | null> {
+export async function run(flags: RunFlags, hooks: RunHooks = {}): Promise<RunningProcess | null> {
   try {
-    return await start(flags, beforeExit);
+    return await start(flags, hooks);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     await print(process.stderr, `weir: ${error.message}\n`);
@@ -41,7 +48,7 @@ export async function run(flags: RunFlags, beforeExit: () => Promise<void> = () 
   }
 }
 
-async function start(given: RunFlags, beforeExit: () => Promise<void>): Promise<RunningProcess> {
+async function start(given: RunFlags, hooks: RunHooks): Promise<RunningProcess> {
   const accessLog = checkFlags(given);
   const flags = { ...given, bind: await usableAddress(given.bind) };
   const log = new Log(flags.logFormat === 'json' ? 'json' : 'text');
@@ -51,7 +58,8 @@ async function start(given: RunFlags, beforeExit: () => Promise<void>): Promise<
   const quit = (): void => {
     if (ending) return;
     ending = true;
-    end(gateway, admin, flags.drainTimeout, log, beforeExit).catch((error: unknown) => {
+    hooks.onEnding?.();
+    end(gateway, admin, flags.drainTimeout, log, hooks).catch((error: unknown) => {
       log.error(`the end failed: ${String(error)}`);
       process.exit(exitCode.unavailable);
     });
@@ -199,16 +207,10 @@ function onSignals(gateway: Gateway, quit: () => void, ending: () => boolean, lo
   process.on('SIGUSR1', () => gateway.reopenLogs());
 }
 
-async function end(
-  gateway: Gateway,
-  admin: AdminServer | null,
-  drainTimeoutMs: number,
-  log: Log,
-  beforeExit: () => Promise<void>,
-): Promise<void> {
+async function end(gateway: Gateway, admin: AdminServer | null, drainTimeoutMs: number, log: Log, hooks: RunHooks): Promise<void> {
   await gateway.drain(drainTimeoutMs);
   await gateway.close();
-  await beforeExit();
+  hooks.onEnded?.();
   admin?.close();
   log.info('ended');
   process.exit(exitCode.success);
