@@ -275,11 +275,13 @@ class Walk {
 
   private authorityFor(hit: RouteHit, destination: DestinationRuntime | undefined): string {
     const rewrite: HostRewrite | undefined = destination?.spec.hostRewrite ?? hit.payload.forward?.hostRewrite;
-    if (rewrite === undefined) return this.context.authority;
+    // Host leaves as it came: only routing folds its case and drops a last dot.
+    const { host } = this.head;
+    if (rewrite === undefined) return host;
     if (rewrite.kind === 'literal') return rewrite.value;
     const cluster = destination?.cluster;
     // Several endpoints may go by several names; the first one's stands for them.
-    return cluster?.config.hostHeader ?? cluster?.endpoints[0]?.authority ?? cluster?.config.service ?? this.context.authority;
+    return cluster?.config.hostHeader ?? cluster?.endpoints[0]?.authority ?? cluster?.config.service ?? host;
   }
 
   private destination(hit: RouteHit, destination: DestinationRuntime, only: boolean): ExplainedDestination {

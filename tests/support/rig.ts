@@ -1,7 +1,7 @@
 /** Data workers without a control plane: a snapshot in, sockets out. */
 import { Worker } from 'node:worker_threads';
 import { createLimitMemory } from '../../src/decide/limit-store.ts';
-import type { FromWorker, ToWorker } from '../../src/model/events.ts';
+import type { Binding, FlatTables, FromWorker, ToWorker } from '../../src/model/events.ts';
 import { defaultLimits, edgeCanonicalisation, type HttpLimits, type Listener } from '../../src/model/listener.ts';
 import type { Cluster } from '../../src/model/cluster.ts';
 import type { Origin } from '../../src/model/origin.ts';
@@ -96,6 +96,8 @@ export class Rig {
   private revision = 0;
   private readonly applied = new Map<number, number>();
   private drained = 0;
+  /** Exit code of the first worker that ended. */
+  private exited: number | null = null;
 
   private constructor(port: number) {
     this.port = port;
@@ -117,7 +119,14 @@ export class Rig {
     });
     this.workers.push(worker);
     return new Promise((resolve, reject) => {
-      worker.on('error', reject);
+      worker.on('error', (error) => {
+        this.faults.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+        reject(error);
+      });
+      worker.on('exit', (code) => {
+        this.exited ??= code;
+        for (const run of this.waiting.splice(0)) run();
+      });
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') resolve();
         else if (message.type === 'applied') this.applied.set(index, message.revision);
@@ -130,7 +139,11 @@ export class Rig {
   }
 
   private async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    while (!condition()) {
+      if (this.exited !== null && this.drained < this.workers.length)
+        throw new Error(`a worker ended with ${this.exited}: ${this.faults.join('\n')}`);
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
   }
 
   private broadcast(message: ToWorker): void {
@@ -138,9 +151,13 @@ export class Rig {
   }
 
   async apply(snapshot: Snapshot): Promise<void> {
-    const revision = ++this.revision;
-    const tables = compileTables(snapshot);
     const bindings = snapshot.listeners.map((listener) => ({ listener: listener.name, address: listener.address, port: listener.port }));
+    await this.applyTables(compileTables(snapshot), bindings);
+  }
+
+  /** Compiled tables, bound where the caller says: ports of real configuration are mapped to free ones. */
+  async applyTables(tables: FlatTables, bindings: readonly Binding[]): Promise<void> {
+    const revision = ++this.revision;
     this.broadcast({ type: 'apply', revision, tables, bindings, endpoints: [] });
     await this.until(() => this.workers.every((_, index) => this.applied.get(index) === revision));
   }
