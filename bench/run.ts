@@ -14,7 +14,7 @@ import { installed, rows, runRow, type Place, type Standing } from './rows.ts';
 import { runScale, type ScaleResult } from './scale.ts';
 import { runSize } from './size.ts';
 
-const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--peers-only] [--quick] [--out FILE]`;
+const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--contenders Weir,HAProxy] [--quick] [--out FILE]`;
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     out: { type: 'string' },
     quick: { type: 'boolean', default: false },
-    'peers-only': { type: 'boolean', default: false },
+    contenders: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -41,6 +41,8 @@ async function main(): Promise<void> {
   const only = values.only?.split(',');
   const known = new Set([...rows.map((row) => row.id), 'routes', 'size']);
   for (const id of only ?? []) if (!known.has(id)) throw new Error(`there is no row '${id}'\n${usage}`);
+  const named = values.contenders?.split(',');
+  const ofWeir = named === undefined || named.includes('Weir');
   const wanted = (id: string): boolean => only === undefined || only.includes(id);
   for (const program of ['taskset', 'nginx', 'wrk'])
     if (!installed(program)) throw new Error(`the bench needs ${program} (apt-get install nginx wrk util-linux)`);
@@ -59,21 +61,21 @@ async function main(): Promise<void> {
     const place: Place = { directory, upstreamPort, gatewayCpu: '0', loadCpu: '1' };
     const done: { row: (typeof rows)[number]; standings: readonly Standing[] }[] = [];
     for (const row of rows.filter((candidate) => wanted(candidate.id))) {
-      const contenders = values['peers-only'] ? row.contenders.filter((contender) => !contender.name.startsWith('Weir')) : row.contenders;
+      const contenders = row.contenders.filter(({ name }) => named === undefined || named.some((part) => name.startsWith(part)));
+      if (contenders.length === 0) continue;
       done.push({ row, standings: await runRow({ ...row, contenders }, place, rounds, seconds, say) });
     }
     const scale: ScaleResult[] = [];
-    for (const routes of wanted('routes') && !values['peers-only'] ? [10, 1000, 10_000, 100_000] : []) {
+    for (const routes of wanted('routes') && ofWeir ? [10, 1000, 10_000, 100_000] : []) {
       scale.push(await runScale(routes, place, Math.min(3, rounds), seconds));
       say(`routes ${routes}: ${JSON.stringify(scale.at(-1))}`);
     }
-    const size = wanted('size') && !values['peers-only'] ? await runSize(place, values.quick) : null;
+    const size = wanted('size') && ofWeir ? await runSize(place, values.quick) : null;
     const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
     const text = report({ command, rounds, seconds, rows: done, scale, size });
     console.log(text);
     // A quick run or a part of the table does not replace the published one.
-    const out =
-      values.out ?? (only === undefined && !values.quick && !values['peers-only'] ? join(import.meta.dirname, 'RESULTS.md') : null);
+    const out = values.out ?? (only === undefined && !values.quick && named === undefined ? join(import.meta.dirname, 'RESULTS.md') : null);
     if (out !== null) writeFileSync(out, text);
   } finally {
     await upstream.stop();
