@@ -236,7 +236,7 @@ export class ServerConnection implements Downstream, BodySink {
 
   pumpBody(): void {
     const { request, input } = this;
-    if (!request.done && input.isEmpty && this.head.expectContinue && !this.continued) {
+    if (!request.done && input.isEmpty && this.head.expectContinue && !this.continued && request.bytes === 0 && !this.x.responseStarted) {
       // We take the body now: the one place that answers Expect (RFC 9110 §10.1.1).
       this.continued = true;
       this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
@@ -296,6 +296,8 @@ export class ServerConnection implements Downstream, BodySink {
     const rendered = render(reply, style, head.get('accept'), x.requestId);
     x.responseStarted = true;
     x.responseCode = rendered.status;
+    // Malformed: where the next request begins is not to be trusted to the sender of this one.
+    if (reply.flag === failures.badHead.flag) this.closeAfter = true;
     // The client may or may not send its body now: only a new connection is safe.
     if (head.expectContinue && !this.continued && !this.request.done) this.closeAfter = true;
     const options = { close: this.settleClose(), modern: head.minor === 1 };
