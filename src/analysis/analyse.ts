@@ -78,10 +78,16 @@ function undeclaredHosts(snapshot: Snapshot): readonly Diagnostic[] {
         refOf(cluster.origin),
         `nothing in the configuration declares the host ${cluster.service}; DNS will be asked for it`,
         {
+          severity: isClusterName(cluster.service) ? 'warning' : 'info',
           hint: `If it is one of yours, declare it: a Service with an EndpointSlice, an Istio ServiceEntry with "hosts: [${cluster.service}]" and endpoints, or a Kong upstream of that name.`,
         },
       ),
     );
+}
+
+/** A short name or a Kubernetes one is meant to be known here; a domain name may well be DNS's. */
+function isClusterName(host: string): boolean {
+  return !host.includes('.') || host.endsWith('.local') || host.endsWith('.svc');
 }
 
 function withoutEndpoints(snapshot: Snapshot): readonly Diagnostic[] {

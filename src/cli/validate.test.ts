@@ -16,7 +16,7 @@ metadata: {name: public}
 spec: {port: 8080, protocol: HTTP}
 `;
 /** A route to a host that only DNS may know: a warning. */
-const warned = '_format_version: "3.0"\nservices:\n- {name: s, host: nowhere.test, port: 80, routes: [{name: r, paths: [/]}]}\n';
+const warned = '_format_version: "3.0"\nservices:\n- {name: s, host: nowhere, port: 80, routes: [{name: r, paths: [/]}]}\n';
 const wrong = `${clean}---
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -139,7 +139,7 @@ export class Supervisor {
     this.#stopping = true;
     for (const slot of this.#slots) if (slot.restart !== null) clearTimeout(slot.restart);
     this.#wake();
-    await Promise.all(this.#slots.map((slot) => slot.worker?.terminate()));
+    await Promise.all(this.#slots.map((slot) => slot.worker?.terminate() ?? Promise.resolve(0)));
   }
 
   get readyCount(): number {

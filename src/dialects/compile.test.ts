@@ -162,6 +162,9 @@ test('duplicates, shadows, hosts and endpoints are found across files', async ()
   });
   assert.match(told(diagnostics, 'WR0107')[0], /^b\.yaml:1 .*a\.yaml:\d+/);
   assert.match(told(diagnostics, 'WR0604')[0], /the host nowhere/);
+  const domain = await compile({ 'a.yaml': `${gateway}---\n${virtualService('one', '/a', 'api.example.org')}` });
+  const severities = [diagnostics, domain.diagnostics].map((list) => list.find(({ code }) => code === 'WR0604')?.severity);
+  assert.deepEqual(severities, ['warning', 'info']);
   assert.match(told(diagnostics, 'WR0606')[0], /empty\.test/);
 });
 

@@ -1,4 +1,4 @@
-import type { Path } from "./dialect.ts";
+import type { Path } from './dialect.ts';
 
 /** A JSON text and the place of everything in it. */
 export interface LocatedJson {
@@ -13,9 +13,7 @@ export interface JsonProblem {
   readonly hint: string;
 }
 
-export type JsonResult =
-  | { readonly ok: true; readonly json: LocatedJson }
-  | { readonly ok: false; readonly problem: JsonProblem };
+export type JsonResult = { readonly ok: true; readonly json: LocatedJson } | { readonly ok: false; readonly problem: JsonProblem };
 
 /** Places of one object or array: names (objects only), their offsets, and the offsets of the values. */
 interface Places {
@@ -73,8 +71,8 @@ class Reader {
     this.space();
     if (this.at < this.text.length) {
       this.fail(
-        "text goes on after the end of the JSON value",
-        "A JSON file holds one value; put several documents in an array-free `kind: List`, or use YAML with `---` between them.",
+        'text goes on after the end of the JSON value',
+        'A JSON file holds one value; put several documents in a `kind: List`, or use YAML with `---` between them.',
       );
     }
     return value;
@@ -84,7 +82,7 @@ class Reader {
     let value = root;
     let offset = this.start;
     for (let i = 0; i < path.length; i++) {
-      if (typeof value !== "object" || value === null) return offset;
+      if (typeof value !== 'object' || value === null) return offset;
       const places = this.places.get(value);
       if (!places) return offset;
       const step = path[i];
@@ -103,26 +101,17 @@ class Reader {
     if (code === 0x7b) return this.object(depth + 1);
     if (code === 0x5b) return this.array(depth + 1);
     if (code === 0x2d || (code >= 0x30 && code <= 0x39)) return this.number();
-    if (this.text.startsWith("true", this.at)) return this.skip(4, true);
-    if (this.text.startsWith("false", this.at)) return this.skip(5, false);
-    if (this.text.startsWith("null", this.at)) return this.skip(4, null);
-    if (code === 0x27)
-      this.fail("a string starts with ' instead of \"", "Write strings in double quotes.");
+    if (this.text.startsWith('true', this.at)) return this.skip(4, true);
+    if (this.text.startsWith('false', this.at)) return this.skip(5, false);
+    if (this.text.startsWith('null', this.at)) return this.skip(4, null);
+    if (code === 0x27) this.fail('a string starts with \' instead of "', 'Write strings in double quotes.');
     if (code === 0x2f || code === 0x23)
-      this.fail(
-        "a comment stands where a value belongs",
-        "JSON has no comments: remove it, or write the file in YAML.",
-      );
-    if (code === 0x7d || code === 0x5d)
-      this.fail("a value is missing", "Remove the comma in front, or add the value.");
-    if (Number.isNaN(code))
-      this.fail(
-        "the text ends where a value belongs",
-        "The file may be cut off; close every { and [.",
-      );
+      this.fail('a comment stands where a value belongs', 'JSON has no comments: remove it, or write the file in YAML.');
+    if (code === 0x7d || code === 0x5d) this.fail('a value is missing', 'Remove the comma in front, or add the value.');
+    if (Number.isNaN(code)) this.fail('the text ends where a value belongs', 'The file may be cut off; close every { and [.');
     return this.fail(
-      "no JSON value starts here",
-      "A value is a string in double quotes, a number, true, false, null, an object or an array.",
+      'no JSON value starts here',
+      'A value is a string in double quotes, a number, true, false, null, an object or an array.',
     );
   }
 
@@ -144,33 +133,24 @@ class Reader {
     for (;;) {
       const keyAt = this.at;
       if (this.text.charCodeAt(this.at) !== 0x22)
-        this.fail(
-          "a field name in double quotes is missing",
-          'Write every field as "name": value, without a comma after the last one.',
-        );
+        this.fail('a field name in double quotes is missing', 'Write every field as "name": value, without a comma after the last one.');
       const name = this.string();
       if (seen === null && names.length >= 16) seen = new Set(names);
       if (seen === null ? names.includes(name) : seen.has(name)) {
         this.at = keyAt;
-        this.fail(
-          `the field ${JSON.stringify(name)} occurs twice in one object`,
-          "Remove one of the two.",
-        );
+        this.fail(`the field ${JSON.stringify(name)} occurs twice in one object`, 'Remove one of the two.');
       }
       seen?.add(name);
       this.space();
       if (this.text.charCodeAt(this.at) !== 0x3a)
-        this.fail(
-          `a colon is missing after ${JSON.stringify(name)}`,
-          'Write every field as "name": value.',
-        );
+        this.fail(`a colon is missing after ${JSON.stringify(name)}`, 'Write every field as "name": value.');
       this.at++;
       this.space();
       names.push(name);
       keys.push(keyAt);
       values.push(this.at);
       const value = this.value(depth);
-      if (name === "__proto__")
+      if (name === '__proto__')
         Object.defineProperty(result, name, {
           value,
           enumerable: true,
@@ -178,7 +158,7 @@ class Reader {
           writable: true,
         });
       else result[name] = value;
-      if (this.end(0x7d, "object", "}")) break;
+      if (this.end(0x7d, 'object', '}')) break;
     }
     this.places.set(result, { names, keys, values });
     return result;
@@ -198,7 +178,7 @@ class Reader {
     do {
       values.push(this.at);
       result.push(this.value(depth));
-    } while (!this.end(0x5d, "array", "]"));
+    } while (!this.end(0x5d, 'array', ']'));
     this.places.set(result, { names: null, keys: values, values });
     return result;
   }
@@ -216,15 +196,8 @@ class Reader {
       this.at++;
       return true;
     }
-    if (Number.isNaN(code))
-      this.fail(
-        `the text ends inside an ${what}`,
-        `The file may be cut off; close it with ${bracket}.`,
-      );
-    return this.fail(
-      `a comma or ${bracket} is missing`,
-      `Elements of an ${what} are separated by commas.`,
-    );
+    if (Number.isNaN(code)) this.fail(`the text ends inside an ${what}`, `The file may be cut off; close it with ${bracket}.`);
+    return this.fail(`a comma or ${bracket} is missing`, `Elements of an ${what} are separated by commas.`);
   }
 
   private string(): string {
@@ -241,7 +214,7 @@ class Reader {
         } catch {
           this.at = from;
           this.fail(
-            "a string holds an escape that JSON does not know",
+            'a string holds an escape that JSON does not know',
             'Escapes are \\" \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX; write a backslash as \\\\.',
           );
         }
@@ -252,35 +225,23 @@ class Reader {
       } else if (code < 0x20) {
         this.at = i;
         this.fail(
-          "a string holds a control character or goes over the end of its line",
+          'a string holds a control character or goes over the end of its line',
           'Close the string with ", and write a line break as \\n.',
         );
       }
     }
-    return this.fail("a string is not closed", 'Close it with ".');
+    return this.fail('a string is not closed', 'Close it with ".');
   }
 
   private number(): number {
     number.lastIndex = this.at;
     const match = number.exec(this.text);
-    if (match === null)
-      return this.fail(
-        "this is not a JSON number",
-        "Write it as 12, -3 or 0.5; quote it when it is text.",
-      );
+    if (match === null) return this.fail('this is not a JSON number', 'Write it as 12, -3 or 0.5; quote it when it is text.');
     this.at += match[0].length;
     const code = this.text.charCodeAt(this.at);
     // 012, 1.2.3, 10s
-    if (
-      (code >= 0x30 && code <= 0x39) ||
-      code === 0x2e ||
-      (code >= 0x61 && code <= 0x7a) ||
-      (code >= 0x41 && code <= 0x5a)
-    ) {
-      this.fail(
-        "this is not a JSON number",
-        "Write it as 12, -3 or 0.5; quote it when it is text.",
-      );
+    if ((code >= 0x30 && code <= 0x39) || code === 0x2e || (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a)) {
+      this.fail('this is not a JSON number', 'Write it as 12, -3 or 0.5; quote it when it is text.');
     }
     return Number(match[0]);
   }
@@ -300,11 +261,7 @@ class Reader {
   }
 
   private limit(depth: number): void {
-    if (depth > maxDepth)
-      this.fail(
-        `objects and arrays are nested more than ${maxDepth} deep`,
-        "No kind of document needs that depth.",
-      );
+    if (depth > maxDepth) this.fail(`objects and arrays are nested more than ${maxDepth} deep`, 'No kind of document needs that depth.');
   }
 
   private fail(message: string, hint: string): never {
@@ -317,8 +274,7 @@ export class LineIndex {
   private readonly starts: number[] = [0];
 
   constructor(text: string) {
-    for (let i = text.indexOf("\n"); i !== -1; i = text.indexOf("\n", i + 1))
-      this.starts.push(i + 1);
+    for (let i = text.indexOf('\n'); i !== -1; i = text.indexOf('\n', i + 1)) this.starts.push(i + 1);
   }
 
   place(offset: number): { readonly line: number; readonly column: number } {

@@ -24,7 +24,7 @@ export const analysisMessages = {
     severity: 'warning',
     title: 'Destination host is not in the configuration',
     explanation:
-      'No Service, ServiceEntry, WorkloadEntry or Kong upstream declares the host; its name is asked of DNS at run time. While nothing resolves, requests are answered 503 with flag `NC`.',
+      'No Service, ServiceEntry, WorkloadEntry or Kong upstream declares the host; its name is asked of DNS at run time. While nothing resolves, requests are answered 503 with flag `NC`. Only an info for domain names, which DNS is likely to know.',
   },
   WR0605: {
     severity: 'warning',

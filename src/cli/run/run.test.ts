@@ -210,7 +210,7 @@ test('a port that comes free is taken after all, and the status says both', { ti
   await weir.says(/WR0701/);
   const programmed = async (): Promise<readonly boolean[]> =>
     JSON.parse((await get(admin, '/api/v1/status')).text).listeners.map((listener: { programmed: boolean }) => listener.programmed);
-  assert.deepEqual((await programmed()).toSorted(), [false, true]);
+  assert.deepEqual(new Set(await programmed()), new Set([true, false]));
   other.close();
   await weir.says(/revision 2 serves: a port came free/);
   assert.deepEqual(await programmed(), [true, true]);
