@@ -1,6 +1,6 @@
 /** Sets one field at a time and looks at what the compiler makes of it. */
 import { compileSources, defaultOptions, type Compiled } from '../../../src/dialects/compile.ts';
-import { candidates, fieldText, isChoice, leaves, withField, type Field } from './walk.ts';
+import { candidates, fieldText, isChoice, leaves, withField, type Field, type Step } from './walk.ts';
 import type { Part, Subject } from './subject.ts';
 
 /**
@@ -79,7 +79,23 @@ async function probeField(subject: Subject, field: Field, text: string, baseline
     outcomes.push(best);
     if (!every && (best.state === 'honoured' || best.state === 'pending')) break;
   }
-  return { field: text, ...summary(outcomes) };
+  // What the base itself says runs, unless nothing tells it from its absence.
+  const running = valueAt(subject.bases[0], field.path);
+  const told = outcomes.some(({ state }) => state === 'pending' || state === 'refused');
+  const settled = outcomes.map((outcome): Outcome =>
+    told && running !== undefined && outcome.state === 'silent' && outcome.value === running ? { ...outcome, state: 'honoured' } : outcome,
+  );
+  return { field: text, ...summary(settled) };
+}
+
+/** The first value at a path; undefined when there is none. */
+function valueAt(value: unknown, path: readonly Step[]): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null) return undefined;
+    at = step === '[]' || step === '{}' ? Object.values(at)[0] : Reflect.get(at, step);
+  }
+  return at;
 }
 
 const order: readonly State[] = ['unreachable', 'silent', 'reported', 'refused', 'pending', 'honoured'];
