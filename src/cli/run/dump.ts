@@ -79,7 +79,10 @@ function actionText(action: RouteAction): string {
   switch (action.kind) {
     case 'forward':
       return action.destinations
-        .map(({ host, port, weight }) => `${host}${port === null ? '' : `:${port}`}${action.destinations.length > 1 ? ` (${weight})` : ''}`)
+        .map(
+          ({ host, port, subset, weight }) =>
+            `${host}${port === null ? '' : `:${port}`}${subset === null ? '' : ` ${subset}`}${action.destinations.length > 1 ? ` (${weight})` : ''}`,
+        )
         .join(', ');
     case 'redirect':
       return `redirect ${action.status}`;

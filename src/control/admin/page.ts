@@ -24,7 +24,7 @@ export function firstPage(input: PageInput): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Weir</title><link rel="icon" href="data:,"><style nonce="${nonce}">${pageStyle}</style></head><body>
-<header><h1>Weir</h1><p><span class="dot ${overview.state}" id="dot"></span><span id="state">${overview.state}</span> · revision <b id="revision">${overview.revision}</b>${applied(state)} · <span id="workers">${overview.workers}</span> workers · version ${escape(version)}</p>
+<header><h1>Weir</h1><p><span class="dot ${overview.state}" id="dot"></span><span id="state">${overview.state}</span> · revision <b id="revision">${overview.revision}</b>${applied(state)} · workers <span id="workers">${overview.workers}</span> · version ${escape(version)}</p>
 <nav><a href="/metrics">metrics</a> <a href="/stats">stats</a> <a href="/config_dump">config</a> <a href="/clusters">clusters</a> <a href="/api/v1/status">status</a> <a href="/api/v1/openapi.json">API</a></nav></header>
 <main><section class="tiles">${tile('requests', 'requests', overview.requests)}${tile('active', 'in progress', overview.active)}${tile('connections', 'connections', overview.connections)}${tile('noRoute', 'no route', overview.noRoute)}${tile('rateLimited', 'rate limited', overview.rateLimited)}${tile('errors', 'errors in config', overview.errors)}${tile('warnings', 'warnings', overview.warnings)}${tile('quarantined', 'quarantined', overview.quarantined)}</section>
 <p id="stale" hidden>A newer revision serves. <a href="/">Show it</a></p>

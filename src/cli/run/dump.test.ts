@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compileSources, defaultOptions } from '../../dialects/compile.ts';
+import { configDump, routeLines } from './dump.ts';
+
+const text = `_format_version: "3.0"
+services:
+- {name: s, host: 10.0.0.1, port: 80, routes: [{name: r, hosts: [a.test], paths: [/p], methods: [GET], headers: {x: ["1"]}, plugins: [{name: key-auth}]}]}
+consumers:
+- {username: ada, keyauth_credentials: [{key: s3cret}]}
+`;
+/** SHA-256 of the key above. */
+const hash = '1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0';
+
+test('the dump shows consumers, and of their keys neither text nor hash', async () => {
+  const compiled = await compileSources([{ file: 'k.yaml', text }], defaultOptions, null);
+  assert.ok(JSON.stringify(compiled.snapshot).includes('"sha256"'));
+  const dump = configDump(compiled);
+  assert.ok(dump.includes('"username": "ada"'));
+  for (const secret of ['s3cret', hash, 'sha256']) assert.ok(!dump.includes(secret), secret);
+  assert.deepEqual(JSON.parse(configDump(null)), { configs: [] });
+});
+
+test('routes are listed as people write them, up to a limit', async () => {
+  const compiled = await compileSources([{ file: 'k.yaml', text }], defaultOptions, null);
+  const [line] = routeLines(compiled, 10);
+  assert.deepEqual([line.name, line.hosts, line.match, line.action], ['r', 'a.test', 'GET /p* x: 1', '10.0.0.1:80']);
+  assert.deepEqual(routeLines(compiled, 0), []);
+});
