@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
-import { corpusDirectory, run } from './campaign.ts';
-import { targets } from './check.ts';
+import { corpusDirectory, run, type CampaignResult } from './campaign.ts';
+import { targets, type Target } from './check.ts';
+import { runProxy } from './proxy/campaign.ts';
 
-// node tests/fuzz/run.ts [--target request|response|chunked|all] [--executions N] [--seed S] [--no-save]
+// node tests/fuzz/run.ts [--target request|response|chunked|proxy|all] [--executions N] [--seed S] [--no-save]
 const { values } = parseArgs({
   options: {
     target: { type: 'string', default: 'all' },
@@ -13,11 +14,12 @@ const { values } = parseArgs({
   allowNegative: true,
 });
 
-const chosen = targets.filter((target) => values.target === 'all' || values.target === target);
+const runnable: readonly (Target | 'proxy')[] = [...targets, 'proxy'];
+const chosen = runnable.filter((target) => values.target === 'all' || values.target === target);
 const executions = Number(values.executions);
 const seed = Number(values.seed);
 if (chosen.length === 0 || !Number.isSafeInteger(executions) || executions < 1 || !Number.isSafeInteger(seed)) {
-  console.error('usage: node tests/fuzz/run.ts [--target request|response|chunked|all] [--executions N] [--seed S] [--no-save]');
+  console.error('usage: node tests/fuzz/run.ts [--target request|response|chunked|proxy|all] [--executions N] [--seed S] [--no-save]');
   process.exit(2);
 }
 
@@ -25,14 +27,14 @@ let failed = false;
 for (const target of chosen) {
   const started = performance.now();
   const rate = (done: number): number => Math.round((done * 1000) / (performance.now() - started));
-  const result = await run({
-    target,
+  const settings = {
     executions,
     seed,
     saveTo: values.save ? corpusDirectory : null,
-    onProgress: (done, { accepted, findings }) =>
+    onProgress: (done: number, { accepted, findings }: CampaignResult): void =>
       console.error(`${target}: ${done} executions, ${rate(done)}/s, ${accepted} accepted, ${findings.length} findings`),
-  });
+  };
+  const result = target === 'proxy' ? await runProxy(settings) : await run({ target, ...settings });
   console.log(
     `${target}: ${result.executions} executions, ${rate(result.executions)}/s, ${result.accepted} accepted and compared with llhttp, ${result.findings.length} findings`,
   );
