@@ -1,7 +1,7 @@
 /** The rules of the house as a test (ARCHITECTURE.md tells why each is there). */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { messages } from '../src/analysis/messages.ts';
 import { filters } from '../src/filters/index.ts';
@@ -139,6 +139,30 @@ describe('source files', () => {
       /\.[a-z]+$|^\.ci|^bin/.test(path),
     );
     const problems = files.filter((path) => /["'`(\s]\/(work|root)\/[a-z]/.test(readFileSync(join(home, path), 'utf8')));
+    assert.deepEqual(problems, []);
+  });
+});
+
+describe('documents', () => {
+  it('link to what exists, anchors too', () => {
+    const anchors = (path: string): readonly string[] =>
+      [...readFileSync(path, 'utf8').matchAll(/^#+ (.*)$/gm)].map((match) =>
+        match[1]
+          .toLowerCase()
+          .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+          .replaceAll(' ', '-'),
+      );
+    const problems: string[] = [];
+    for (const path of globSync(['*.md', 'docs/**/*.md', 'src/**/*.md', 'tests/**/*.md'], { cwd: home })) {
+      for (const [, target] of readFileSync(join(home, path), 'utf8').matchAll(/\]\(([^)\s]+)\)/g)) {
+        // Written by `npm run bench`, on a machine that has the peers.
+        if (/^[a-z]+:/.test(target) || target === 'bench/RESULTS.md') continue;
+        const [file, anchor] = target.split('#');
+        const to = file === '' ? join(home, path) : join(home, dirname(path), file);
+        if (!existsSync(to)) problems.push(`${path}: ${target} does not exist`);
+        else if (anchor !== undefined && !anchors(to).includes(anchor)) problems.push(`${path}: ${target} has no such heading`);
+      }
+    }
     assert.deepEqual(problems, []);
   });
 });

@@ -8,7 +8,7 @@ const named = (kind: string, name: string, spec: object): Record<string, unknown
   metadata: { name, namespace: 'default' },
   spec,
 });
-const listener = named('Listener', 'public', { port: 8080 });
+const listener = named('Listener', 'public', { port: 8080, protocol: 'HTTP' });
 const kong = { _format_version: '3.0', services: [{ name: 's', url: 'http://127.0.0.1:9000', routes: [{ name: 'r', paths: ['/'] }] }] };
 const policy = (filter: object): Record<string, unknown> =>
   named('Policy', 'p', { targetRefs: [{ kind: 'Route', name: 'r' }], filters: [filter] });
