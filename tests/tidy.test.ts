@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { messages } from '../src/analysis/messages.ts';
 import { filters } from '../src/filters/index.ts';
 import { stages } from '../src/proxy/pipeline.ts';
+import { metricNames } from '../src/telemetry/metric-names.ts';
 import { home, importsOf, readSources, type Source } from './support/sources.ts';
 
 const everything = readSources('src', 'tests', 'scripts', 'bench');
@@ -195,6 +196,19 @@ describe('diagnostics', () => {
     ].join('\n');
     assert.deepEqual(
       Object.keys(messages).filter((code) => !tests.includes(code)),
+      [],
+    );
+  });
+});
+
+describe('metrics', () => {
+  it('are counted somewhere each', () => {
+    const code = sources
+      .filter((source) => source.path !== 'src/telemetry/metric-names.ts')
+      .map((source) => source.text)
+      .join('\n');
+    assert.deepEqual(
+      Object.keys(metricNames).filter((name) => !code.includes(`'${name}'`)),
       [],
     );
   });

@@ -23,8 +23,6 @@ export interface ClusterMetrics {
   readonly cxTotal: Counter;
   readonly cxActive: Gauge;
   readonly connectFail: Counter;
-  readonly connectTimeout: Counter;
-  readonly rqActive: Gauge;
 }
 
 /** Handles for one outcome (status and flags) at one destination. */
@@ -129,8 +127,6 @@ export class ExchangeMetrics {
       cxTotal: this.#counter('envoy_cluster_upstream_cx_total', labels),
       cxActive: this.#gauge('envoy_cluster_upstream_cx_active', labels),
       connectFail: this.#counter('envoy_cluster_upstream_cx_connect_fail', labels),
-      connectTimeout: this.#counter('envoy_cluster_upstream_cx_connect_timeout', labels),
-      rqActive: this.#gauge('envoy_cluster_upstream_rq_active', labels),
     };
   }
 

@@ -65,7 +65,6 @@ export const metricNames = {
     labels: cluster,
     help: 'Time from the request sent to the head of the response, ms.',
   },
-  envoy_cluster_upstream_rq_active: { type: 'gauge', labels: cluster, help: 'Requests in progress at the cluster.' },
   envoy_cluster_upstream_rq_timeout: {
     type: 'counter',
     labels: cluster,
@@ -78,11 +77,6 @@ export const metricNames = {
     type: 'counter',
     labels: cluster,
     help: 'Connections to the cluster that could not be opened.',
-  },
-  envoy_cluster_upstream_cx_connect_timeout: {
-    type: 'counter',
-    labels: cluster,
-    help: 'Connections to the cluster that were not open in time.',
   },
 
   envoy_http_downstream_rq_total: { type: 'counter', labels: manager, help: 'Requests of a listener.' },
@@ -111,7 +105,6 @@ export const metricNames = {
   envoy_server_concurrency: { type: 'gauge', labels: [], help: 'Data workers.' },
   envoy_server_memory_allocated: { type: 'gauge', labels: [], help: 'Resident memory of the process, bytes.' },
   envoy_listener_manager_total_listeners_active: { type: 'gauge', labels: [], help: 'Listeners that serve.' },
-  envoy_listener_manager_listener_create_failure: { type: 'counter', labels: [], help: 'Listeners that could not be bound.' },
   envoy_cluster_manager_active_clusters: { type: 'gauge', labels: [], help: 'Clusters of the revision in force.' },
 
   weir_config_revision: { type: 'gauge', labels: [], help: 'Revision in force.' },
