@@ -87,7 +87,7 @@ const rows: readonly Row[] = [
     outcome: 'forward',
     status: null,
     path: '/a/b',
-    authority: 'a.test',
+    authority: 'A.test',
   },
   {
     name: 'Host replaces the authority of the URL',
@@ -112,11 +112,11 @@ const rows: readonly Row[] = [
     authority: 'n.test',
   },
   {
-    name: 'the host is the service of the endpoint',
+    name: 'the host is the endpoint',
     snapshot: snapshotOf(forward([to('a')], { hostRewrite: { kind: 'endpoint' } })),
     outcome: 'forward',
     status: null,
-    authority: 'a.service',
+    authority: '127.0.0.1:9001',
   },
   {
     name: 'redirects',
@@ -285,6 +285,29 @@ test('headers: those of the only destination are the request’s', async () => {
   const filters = [headers({ request: { set: [{ name: 'x-v', value: 'a' }] } })];
   const result = await explain(snapshotOf(forward([to('a', { filters })])));
   assert.deepEqual(result.request.headers.set, { 'x-v': 'a' });
+});
+
+test('headers: what a destination sets or removes undoes what its route did', async () => {
+  const filters = [
+    headers({
+      request: {
+        add: [
+          { name: 'x-a', value: 'r' },
+          { name: 'x-b', value: 'r' },
+        ],
+        set: [{ name: 'x-c', value: 'r' }],
+      },
+    }),
+  ];
+  const own = [headers({ request: { set: [{ name: 'X-A', value: 'd' }], add: [{ name: 'x-b', value: 'd' }], remove: ['x-c'] } })];
+  const result = await explain(snapshotOf(forward([to('a', { filters: own })]), { filters }));
+  assert.deepEqual(result.request.headers, { set: { 'X-A': 'd' }, add: { 'x-b': ['r', 'd'] }, remove: ['x-c'] });
+});
+
+test('headers: a failure of our own is not changed by filters of the response', async () => {
+  const filters = [headers({ response: { set: [{ name: 'x-r', value: '1' }] } })];
+  const result = await explain(snapshotOf(forward([to('a')]), { filters }, [cluster('a', { endpoints: [] })]));
+  assert.deepEqual([result.status, result.response.headers.set['x-r']], [503, undefined]);
 });
 
 test('candidates: each one says why it lost', async () => {

@@ -245,7 +245,6 @@ class Walk {
     const shown = destinations.map((destination) => this.destination(hit, destination, destination === main && taking.length === 1));
     report.destinations = shown;
     if (total === 0) return report.fail({ ...failures.invalidBackend, status: forward.allZeroStatus }, 'weights_are_all_zero');
-    this.responseFilters([...(taking.length === 1 ? [main.chain] : []), hit.payload.chain, listenerChain]);
     const live = shown.filter((one) => one.weight > 0);
     const [first] = live;
     if (live.every((one) => one.location !== undefined)) {
@@ -253,6 +252,8 @@ class Walk {
     }
     if (live.every((one) => one.status !== undefined))
       return report.stop('error', first?.status ?? null, first?.reason ?? '', this.flagsOf(taking));
+    // Filters of the response see what an upstream answered, not a failure of ours.
+    this.responseFilters([...(taking.length === 1 ? [main.chain] : []), hit.payload.chain, listenerChain]);
     const parts = live.map(
       (one) =>
         `${one.host}${one.port === null ? '' : `:${one.port}`}${live.length > 1 ? ` (${Math.round((one.weight / total) * 1000) / 10} %)` : ''}`,
@@ -280,8 +281,9 @@ class Walk {
     if (rewrite === undefined) return host;
     if (rewrite.kind === 'literal') return rewrite.value;
     const cluster = destination?.cluster;
-    // Several endpoints may go by several names; the first one's stands for them.
-    return cluster?.config.hostHeader ?? cluster?.endpoints[0]?.authority ?? cluster?.config.service ?? host;
+    // Several endpoints may go by several names; that of the first in use stands for them.
+    const used = cluster?.endpoints.find(({ weight }) => weight > 0);
+    return cluster?.config.hostHeader ?? used?.authority ?? cluster?.config.service ?? host;
   }
 
   private destination(hit: RouteHit, destination: DestinationRuntime, only: boolean): ExplainedDestination {

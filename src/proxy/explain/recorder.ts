@@ -69,11 +69,20 @@ export class RecordingHeaders implements Headers {
 
 export const noChanges: HeaderChanges = { set: {}, add: {}, remove: [] };
 
-/** Both, the second on top. */
+/** Both, the second on top: what it sets or removes undoes what the first did to that header. */
 export function mergeChanges(first: HeaderChanges, second: HeaderChanges): HeaderChanges {
+  if (second === noChanges) return first;
+  const named = (names: readonly string[]): ReadonlySet<string> => new Set(names.map((name) => name.toLowerCase()));
+  const setLater = named(Object.keys(second.set));
+  const later = new Set([...setLater, ...named(second.remove)]);
+  const add = Object.fromEntries(Object.entries(first.add).filter(([name]) => !later.has(name.toLowerCase())));
+  for (const [name, values] of Object.entries(second.add)) {
+    const known = Object.keys(add).find((one) => one.toLowerCase() === name.toLowerCase()) ?? name;
+    add[known] = add[known] === undefined ? values : [add[known], values].flat();
+  }
   return {
-    set: { ...first.set, ...second.set },
-    add: { ...first.add, ...second.add },
-    remove: [...new Set([...first.remove, ...second.remove])],
+    set: { ...Object.fromEntries(Object.entries(first.set).filter(([name]) => !later.has(name.toLowerCase()))), ...second.set },
+    add,
+    remove: [...new Set([...first.remove.filter((name) => !setLater.has(name)), ...second.remove])],
   };
 }

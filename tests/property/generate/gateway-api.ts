@@ -52,10 +52,10 @@ const some = (...parts: fc.Arbitrary<object>[]): fc.Arbitrary<object[] | undefin
   });
 
 const backendRef = fc.record({
-  name: fc.constantFrom('back-0', 'back-0', 'back-1', 'back-1', 'missing', 'empty'),
-  kind: optional(fc.constantFrom('Service', 'Service', 'ConfigMap'), 1),
+  name: fc.constantFrom('back-0', 'back-0', 'back-0', 'back-1', 'back-1', 'back-1', 'missing', 'empty'),
+  kind: optional(fc.constantFrom('Service', 'Service', 'Service', 'ConfigMap'), 1),
   namespace: optional(fc.constantFrom('elsewhere', 'granted'), 1),
-  port: fc.constantFrom(80, 80, 80, 81),
+  port: fc.constantFrom(80, 80, 80, 80, 80, 80, 80, 81),
   weight: optional(fc.constantFrom(0, 1, 1, 10)),
   filters: some(requestModifier, responseModifier),
 });
@@ -64,7 +64,7 @@ const does = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       filters: some(requestModifier, responseModifier, rewrite),
-      backendRefs: fc.array(backendRef, { maxLength: 3 }),
+      backendRefs: fc.array(backendRef, { minLength: 1, maxLength: 3 }),
     }),
   },
   { weight: 1, arbitrary: some(redirect, responseModifier).map((filters) => ({ filters })) },
