@@ -359,8 +359,10 @@ export class ServerConnection implements Downstream, BodySink {
     this.x.end(performance.now());
     this.state = 'closed';
     // A reset, not an orderly end: the client must not take what it has for the whole.
-    if (begun) this.socket.resetAndDestroy();
-    else this.socket.destroy();
+    if (begun) return void this.socket.resetAndDestroy();
+    // Answers to earlier requests still go out, but a client that does not take them does not hold the socket.
+    this.socket.destroySoon();
+    this.worker.wheel.arm(this.deadline, performance.now() + lingerMs);
   }
 
   finish(): void {
