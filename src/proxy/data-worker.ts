@@ -114,8 +114,8 @@ export class DataWorker implements WorkerRuntime {
   }
 
   /**
-   * Keeps accepting and answers with `Connection: close`; done when no exchange is under way and nothing has come for
-   * a while, or when time is up. Sockets close last.
+   * Keeps accepting and answers with `Connection: close`; done when no exchange is under way, no request has begun to
+   * arrive and nothing has come for a while, or when time is up. Sockets close last.
    */
   private drain(timeoutMs: number): void {
     if (this.draining) return;
@@ -124,7 +124,7 @@ export class DataWorker implements WorkerRuntime {
     const check = (): void => {
       const now = performance.now();
       const last = Math.max(this.lastRequestAt, this.sockets.lastAccept, began);
-      if (now - began < timeoutMs && (this.active > 0 || now - last < drainQuietMs)) return;
+      if (now - began < timeoutMs && (this.active > 0 || now - last < drainQuietMs || this.hasBegun())) return;
       clearInterval(timer);
       setImmediate(() => {
         this.sockets.closeAll();
@@ -134,6 +134,12 @@ export class DataWorker implements WorkerRuntime {
       });
     };
     const timer = setInterval(check, 25);
+  }
+
+  /** Whether any client has sent a part of a request, or has not yet taken its last answer. */
+  private hasBegun(): boolean {
+    for (const runtime of this.listeners.values()) for (const connection of runtime.connections) if (!connection.isIdle) return true;
+    return false;
   }
 
   private describe(): ClusterDescription[] {
