@@ -7,8 +7,6 @@ export interface Served {
   readonly answer: Answer;
   /** The answer's bytes with the id in its place, as far as they were sent. */
   sent: string;
-  /** All of them were sent. */
-  whole: boolean;
   /** The request's last byte arrived. */
   complete: boolean;
   /** Offset of the request in the connection's bytes, and behind its head. */
@@ -19,22 +17,76 @@ export interface Served {
 /** A 101, perhaps behind interim responses. */
 const SWITCHES = /^(HTTP\/1\.[01] 1(?!01)\d\d[^\r\n]*\r\n([^\r\n]+\r\n)*\r\n)*HTTP\/1\.[01] 101[ \r]/;
 
-/** One upstream connection, from the backend's side: answers every request it can tell, by the framing of what the engine writes. */
-export class BackendPeer {
-  readonly socket: UpstreamSocket;
+/** Tells the requests in a connection's bytes, by the framing of what the engine writes, and what to answer to each. */
+export class RequestReader {
   readonly served: Served[] = [];
-  /** Behind a 101 the bytes are no HTTP. */
+  /** Behind a 101 the bytes are no HTTP: where they begin; -1 without one. */
   tunnelAt = -1;
-  private opened = false;
   private from = 0;
   private current: Served | null = null;
-  private outgoing: { readonly piece: Buffer; readonly of: Served; readonly last: boolean }[] = [];
+  private readonly nextAnswer: (head: string) => Answer;
+
+  constructor(nextAnswer: (head: string) => Answer) {
+    this.nextAnswer = nextAnswer;
+  }
+
+  /** Looks at everything that came so far. `onBegin`: a request has begun; `onAnswer`: it is to be answered now. */
+  read(bytes: string, onBegin: () => void, onAnswer: (served: Served) => void): void {
+    while (this.tunnelAt === -1) {
+      if (this.current === null) {
+        const headEnd = bytes.indexOf('\r\n\r\n', this.from) + 4;
+        if (headEnd < 4) return;
+        onBegin();
+        this.current = this.begin(bytes.slice(this.from, headEnd), headEnd);
+        if (this.current.answer.early) onAnswer(this.current);
+      }
+      const { current } = this;
+      const end = endOfBody(bytes, current.from, current.headEnd);
+      if (end < 0) return;
+      current.complete = true;
+      if (!current.answer.early) onAnswer(current);
+      this.current = null;
+      this.from = end;
+    }
+  }
+
+  private begin(head: string, headEnd: number): Served {
+    const id = /\r\nx-request-id: (\S+)\r\n/.exec(head)?.[1] ?? '';
+    const served: Served = { id, answer: this.nextAnswer(head), sent: '', complete: false, from: this.from, headEnd };
+    this.served.push(served);
+    return served;
+  }
+
+  /** A piece of an answer with the request's id in its place. The id may be cut over pieces: then it stays what it is. */
+  note(served: Served, piece: string): string {
+    const text = piece.replaceAll(ID, served.id.padEnd(ID.length, '-'));
+    served.sent += text;
+    if (SWITCHES.test(served.sent)) this.tunnelAt = served.headEnd;
+    return text;
+  }
+}
+
+/** One upstream connection in memory, from the backend's side. */
+export class BackendPeer {
+  readonly socket: UpstreamSocket;
+  private readonly reader: RequestReader;
+  private opened = false;
+  private seen = 0;
+  private outgoing: { readonly piece: string; readonly of: Served; readonly last: boolean }[] = [];
   private closed = false;
-  private readonly nextAnswer: () => Answer;
+  private resetLater = false;
 
   constructor(socket: UpstreamSocket, nextAnswer: () => Answer) {
     this.socket = socket;
-    this.nextAnswer = nextAnswer;
+    this.reader = new RequestReader(nextAnswer);
+  }
+
+  get served(): readonly Served[] {
+    return this.reader.served;
+  }
+
+  get received(): Buffer {
+    return this.socket.received;
   }
 
   /** One turn: reads what came, sends one piece, hands over one read. False: nothing happened. */
@@ -54,60 +106,29 @@ export class BackendPeer {
 
   /** Reads what came, whether or not the connection is still there. */
   read(): void {
-    const bytes = this.socket.received.toString('latin1');
-    while (this.tunnelAt === -1) {
-      if (this.current === null) {
-        const headEnd = bytes.indexOf('\r\n\r\n', this.from) + 4;
-        if (headEnd < 4) return;
-        this.begin(bytes.slice(this.from, headEnd), headEnd);
-      }
-      const { current } = this;
-      if (current === null) return;
-      const end = endOfBody(bytes, current.from, current.headEnd);
-      if (end < 0) return;
-      current.complete = true;
-      if (!current.answer.early) this.answer(current);
-      this.current = null;
-      this.from = end;
-    }
-  }
-
-  private begin(head: string, headEnd: number): void {
-    const id = /\r\nx-request-id: (\S+)\r\n/.exec(head)?.[1] ?? '';
-    const served: Served = { id, answer: this.nextAnswer(), sent: '', whole: false, complete: false, from: this.from, headEnd };
-    // A peer that goes on answering the last request now would be a peer that lies: nobody can tell.
-    this.outgoing = [];
-    this.served.push(served);
-    this.current = served;
-    if (served.answer.early) this.answer(served);
+    if (this.socket.sent.length === this.seen) return;
+    this.seen = this.socket.sent.length;
+    // A peer that went on with its last answer now would be one that lies: nobody can tell.
+    const begin = (): void => void (this.outgoing = []);
+    this.reader.read(this.received.toString('latin1'), begin, (served) => this.answer(served));
   }
 
   private answer(served: Served): void {
     const { pieces } = served.answer;
-    for (const [i, piece] of pieces.entries()) {
-      this.outgoing.push({ piece: Buffer.from(piece, 'latin1'), of: served, last: i === pieces.length - 1 });
-    }
-    if (pieces.length === 0) this.outgoing.push({ piece: Buffer.alloc(0), of: served, last: true });
+    for (const [i, piece] of pieces.entries()) this.outgoing.push({ piece, of: served, last: i === pieces.length - 1 });
+    if (pieces.length === 0) this.outgoing.push({ piece: '', of: served, last: true });
   }
 
   private send(): boolean {
     const next = this.outgoing.shift();
     if (next === undefined || this.closed) return false;
-    const { of: served } = next;
-    // The id may be cut over pieces: then it stays what it is, and both sides see the same.
-    const text = next.piece.toString('latin1').replaceAll(ID, served.id.padEnd(ID.length, '-'));
-    served.sent += text;
+    const text = this.reader.note(next.of, next.piece);
     if (text !== '') this.socket.arrive(Buffer.from(text, 'latin1'));
-    if (SWITCHES.test(served.sent)) this.tunnelAt = served.headEnd;
-    if (next.last) {
-      served.whole = true;
-      if (served.answer.then === 'end') this.end();
-      else if (served.answer.then === 'reset') this.resetLater = true;
-    }
+    const { then } = next.of.answer;
+    if (next.last && then === 'end') this.end();
+    else if (next.last && then === 'reset') this.resetLater = true;
     return true;
   }
-
-  private resetLater = false;
 
   /** Sends what is left to send and closes. */
   end(): void {
@@ -116,7 +137,7 @@ export class BackendPeer {
     this.socket.arriveEnd();
   }
 
-  /** A reset comes when everything before it was read, or not at all: the kernel drops what was not. */
+  /** A reset comes when everything before it was read: the kernel drops what was not. */
   settleReset(): boolean {
     if (!this.resetLater || this.socket.destroyed) return false;
     this.resetLater = false;

@@ -36,6 +36,7 @@ const plainAnswers: readonly string[] = [
   `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
   `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-id\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\nX-Id: ${ID}\r\n\r\n`,
+  `HTTP/1.1 200 OK\r\n\r\n${body}`,
   `HTTP/1.1 404 Not Found\r\nX-Id: ${ID}\r\nContent-Length: 0\r\n\r\n`,
   `HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 201 Created\r\nX-Id: ${ID}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   `HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n${body}`,
@@ -50,9 +51,9 @@ export interface Material {
 }
 
 export function makeCase(material: Material, random: Random): ProxyCase {
-  const wire = Array.from({ length: 1 + random.below(4) }, () => requestBytes(material, random)).join('');
+  const wires = Array.from({ length: 1 + random.below(4) }, () => requestBytes(material, random));
   return {
-    pieces: split(wire, random),
+    pieces: random.below(2) === 0 ? split(wires.join(''), random) : wires.flatMap((wire) => split(wire, random)),
     answers: Array.from({ length: 1 + random.below(4) }, () => makeAnswer(material, random)),
     clientEnds: random.below(3) === 0,
     slow: random.below(3) === 0 ? random.pick([1, 64, 700, 4096]) : 0,
@@ -62,7 +63,8 @@ export function makeCase(material: Material, random: Random): ProxyCase {
 
 function requestBytes({ requests, lively }: Material, random: Random): string {
   const bytes = random.below(3) === 0 ? random.pick(lively) : mutate(random.below(5) === 0 ? requests : lively, random);
-  return bytes.toString('latin1');
+  const text = bytes.toString('latin1');
+  return random.below(8) === 0 ? text.replace('HTTP/1.1', 'HTTP/1.0') : text;
 }
 
 function makeAnswer({ responses }: Material, random: Random): Answer {
@@ -76,7 +78,7 @@ function makeAnswer({ responses }: Material, random: Random): Answer {
   return {
     pieces: split(text, random),
     then: random.below(2) === 0 ? 'keep' : random.below(3) === 0 ? 'reset' : 'end',
-    early: random.below(8) === 0,
+    early: random.below(5) === 0,
   };
 }
 

@@ -1,10 +1,11 @@
 import { canonicalise } from '../../../src/decide/canonical.ts';
+import type { Canonicalisation } from '../../../src/model/listener.ts';
 import type { Message, Reading } from '../message.ts';
 import { oracleRequests, oracleResponse } from '../oracle.ts';
-import type { BackendPeer, Served } from './backend.ts';
+import type { Served } from './backend.ts';
 import type { ProxyCase } from './case.ts';
 import { canonicalisations, LISTENER_PORT, type Ended, type Outcome } from './engine.ts';
-import { splitResponses, type Piece } from './split.ts';
+import { splitResponses } from './split.ts';
 
 /** What is wrong with an outcome, '' when nothing is. Both sides are read by llhttp. */
 export async function judge(given: ProxyCase, outcome: Outcome): Promise<string> {
@@ -13,18 +14,18 @@ export async function judge(given: ProxyCase, outcome: Outcome): Promise<string>
   const asked = await readAsked(input);
   const forwarded = await readForwarded(outcome.peers, outcome.ended);
   if (typeof forwarded === 'string') return forwarded;
-  const sent = judgeForwarded(given, asked, outcome.ended, forwarded);
+  const sent = judgeForwarded(canonicalisations[given.listener], asked, outcome.ended, forwarded);
+  const ids = new Set(outcome.ended.map(({ requestId }) => requestId));
+  for (const id of forwarded.keys()) if (!ids.has(id)) return `a request upstream that nobody logged: ${id}`;
   if (sent !== '') return sent;
   const tunnel = judgeTunnel(input, outcome);
   if (tunnel !== '') return tunnel;
-  const pieces = splitResponses(outcome.client.toString('latin1'), outcome.ended);
-  if (typeof pieces === 'string') return `the client got ${pieces}: ${quote(outcome.client)}`;
-  const got = await judgeResponses(outcome, pieces, forwarded);
+  const got = await judgeResponses(outcome, forwarded);
   return got !== '' ? got : judgeWaiting(given, asked, outcome, forwarded);
 }
 
 /** Requests as llhttp reads them from the client's bytes; the second reading is to be tried where the first does not agree. */
-async function readAsked(input: Buffer): Promise<Reading[]> {
+export async function readAsked(input: Buffer): Promise<Reading[]> {
   const readings = [await oracleRequests(input)];
   // At the preface of HTTP/2 node:http tears the connection down before it has delivered what it read before.
   const preface = input.lastIndexOf('PRI ');
@@ -32,16 +33,31 @@ async function readAsked(input: Buffer): Promise<Reading[]> {
   return readings;
 }
 
-interface Forwarded {
+/** A request at the backend: as llhttp reads it, and what was answered. */
+export interface Forwarded {
   readonly message: Message;
   readonly served: Served;
 }
 
+/** One upstream connection as the backend saw it. */
+export interface PeerView {
+  readonly received: Buffer;
+  readonly served: readonly Served[];
+}
+
+/** A client's connection when it is over. */
+export interface ClientView {
+  readonly ended: readonly Ended[];
+  readonly client: Buffer;
+  readonly clientReset: boolean;
+  readonly clientFinished: boolean;
+}
+
 /** Requests as llhttp reads them from what reached the backend, by their id; a text when it does not read what the backend was asked. */
-async function readForwarded(peers: readonly BackendPeer[], ended: readonly Ended[]): Promise<Map<string, Forwarded[]> | string> {
+export async function readForwarded(peers: readonly PeerView[], ended: readonly Ended[]): Promise<Map<string, Forwarded[]> | string> {
   const out = new Map<string, Forwarded[]>();
   for (const peer of peers) {
-    let bytes = peer.socket.received;
+    let bytes = peer.received;
     const last = peer.served.at(-1);
     const switched = last !== undefined && ended.some(({ requestId, responseCode }) => requestId === last.id && responseCode === 101);
     if (switched) bytes = bytes.subarray(0, last.headEnd);
@@ -66,29 +82,27 @@ async function readForwarded(peers: readonly BackendPeer[], ended: readonly Ende
 }
 
 /** Every request that reached the backend is one that the client made, in the same framing. */
-function judgeForwarded(
-  given: ProxyCase,
+export function judgeForwarded(
+  rules: Canonicalisation,
   asked: readonly Reading[],
   ended: readonly Ended[],
   forwarded: ReadonlyMap<string, readonly Forwarded[]>,
 ): string {
-  const ids = new Set(ended.map(({ requestId }) => requestId));
-  for (const id of forwarded.keys()) if (!ids.has(id)) return `a request upstream that nobody logged: ${id}`;
   for (const [k, record] of ended.entries()) {
     const tries = forwarded.get(record.requestId) ?? [];
     if (record.requestId === '' || tries.length === 0) continue;
-    const differences = asked.map(({ messages, error }) => compareTries(given, messages[k], tries, error));
+    const differences = asked.map(({ messages, error }) => compareTries(rules, messages[k], tries, error));
     if (!differences.includes('')) return `request ${k}: ${differences.join(', or ')}`;
   }
   return '';
 }
 
-function compareTries(given: ProxyCase, mine: Message | undefined, tries: readonly Forwarded[], error: string): string {
+function compareTries(rules: Canonicalisation, mine: Message | undefined, tries: readonly Forwarded[], error: string): string {
   if (mine === undefined) return `sent on, llhttp refuses it (${error})`;
   if (tries.length > 2) return `sent ${tries.length} times`;
   if (tries.length === 2 && (mine.body !== '' || /^(POST|PATCH) /.test(mine.start))) return `repeated: ${mine.start}`;
   for (const { message } of tries) {
-    const difference = compareForwarded(given, mine, message);
+    const difference = compareForwarded(rules, mine, message);
     if (difference !== '') return difference;
   }
   return '';
@@ -106,12 +120,12 @@ const ADDED: ReadonlySet<string> = new Set([
 ]);
 const HOP: ReadonlySet<string> = new Set([...ADDED, 'keep-alive', 'proxy-connection', 'http2-settings', 'proxy', 'expect', 'trailer']);
 
-function compareForwarded(given: ProxyCase, mine: Message, sent: Message): string {
+function compareForwarded(rules: Canonicalisation, mine: Message, sent: Message): string {
   const space = mine.start.indexOf(' ');
   const method = mine.start.slice(0, space);
   const target = mine.start.slice(space + 1);
   const host = mine.headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '';
-  const canonical = canonicalise(method, target, host, canonicalisations[given.listener], 'http', LISTENER_PORT);
+  const canonical = canonicalise(method, target, host, rules, 'http', LISTENER_PORT);
   if (canonical.kind !== 'ok') return `sent on, though the canonicaliser says ${canonical.kind}`;
   const path = canonical.query === '' && !target.endsWith('?') ? canonical.path : `${canonical.path}?${canonical.query}`;
   if (sent.start !== `${method} ${path}`) return `start ${quote(sent.start)} ≠ ${quote(`${method} ${path}`)}`;
@@ -141,25 +155,28 @@ function compareForwarded(given: ProxyCase, mine: Message, sent: Message): strin
 
 /** Behind an upgrade the client's bytes go on as they are. */
 function judgeTunnel(input: Buffer, { peers, ended }: Outcome): string {
-  for (const { served, socket } of peers) {
+  for (const { served, received } of peers) {
     const last = served.at(-1);
     if (last === undefined || !ended.some(({ requestId, responseCode }) => requestId === last.id && responseCode === 101)) continue;
-    const rest = socket.received.subarray(last.headEnd);
+    const rest = received.subarray(last.headEnd);
     if (!input.includes(rest)) return `a tunnel carried ${quote(rest)}, which the client did not send`;
   }
   return '';
 }
 
 /** Each response is the one that the backend gave to this very request, or ours, or visibly cut. */
-async function judgeResponses(
-  { ended, clientReset, clientFinished }: Outcome,
-  pieces: readonly Piece[],
+export async function judgeResponses(
+  { ended, client, clientReset, clientFinished }: ClientView,
   forwarded: ReadonlyMap<string, readonly Forwarded[]>,
 ): Promise<string> {
+  const pieces = splitResponses(client.toString('latin1'), ended);
+  if (typeof pieces === 'string') return `the client got ${pieces}: ${quote(client)}`;
+  // A reset takes with it what the client had not read yet: what stands behind the first cut is nobody's.
+  const lastSeen = clientReset ? pieces.length - 1 : ended.length - 1;
   for (const [k, record] of ended.entries()) {
     const piece = pieces[k];
     if (piece === undefined || piece.bytes === '') {
-      if (k < ended.length - 1) return `response ${k} is missing, and ${ended.length - 1 - k} exchanges followed`;
+      if (k < lastSeen) return `response ${k} is missing, and ${ended.length - 1 - k} exchanges followed`;
       continue;
     }
     const where = `response ${k} (${record.responseCodeDetails})`;
@@ -167,7 +184,7 @@ async function judgeResponses(
     const { messages, error } = await oracleResponse(Buffer.from(piece.bytes, 'latin1'), method);
     const got = messages.find(isFinal);
     if (got === undefined) {
-      if (piece.whole || k < ended.length - 1 || (error !== '' && !CUT.test(error)))
+      if (piece.whole || k < lastSeen || (error !== '' && !CUT.test(error)))
         return `${where}: llhttp refuses (${error}) ${quote(piece.bytes)}`;
       continue;
     }
@@ -178,7 +195,7 @@ async function judgeResponses(
     // A body that ends with the connection is whole when the end was in good order.
     const whole = piece.whole && got.complete && !(piece.untilClose && (clientReset || !clientFinished));
     if (piece.whole && !piece.untilClose && !got.complete) return `${where}: whole for us, not for llhttp: ${quote(piece.bytes)}`;
-    if (!whole && k < ended.length - 1) return `${where}: not whole, and more exchanges followed`;
+    if (!whole && k < lastSeen) return `${where}: not whole, and more exchanges followed`;
     const served = (forwarded.get(record.requestId) ?? []).at(-1)?.served;
     const isOurs = got.headers.every(([name]) => OUR_NAMES.has(name.toLowerCase())) && Number(got.start) >= 400;
     if (record.responseCodeDetails !== 'via_upstream' && isOurs) {
