@@ -1,5 +1,5 @@
 import { existsSync, globSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, type Option } from 'commander';
 import { generated, table, type Page } from './page.ts';
 
 /** docs/reference/cli.md, from the commands as they register themselves. */
@@ -15,22 +15,27 @@ export async function cliPages(): Promise<readonly Page[]> {
   let text = `${generated}# Commands
 
 \`weir\` is one executable with one sub-command per job. Exit codes: 0 success · 1 findings (an invalid configuration, a failed test) · 2 usage · 3 could not
-start or lost what it needs. Errors go to standard error, results to standard output. Flags of \`run\` may also be given as \`WEIR_*\` variables
-(\`--drain-timeout\` is \`WEIR_DRAIN_TIMEOUT\`).
+start or lost what it needs. Errors go to standard error, results to standard output. A flag wins over its variable.
 `;
   for (const command of program.commands) {
     const usage = `weir ${command.name()} ${command.usage()}`.trim();
     text += `\n## weir ${command.name()}\n\n${command.description()}\n\n\`\`\`\n${usage}\n\`\`\`\n`;
     const options = command.options.filter((option) => !option.hidden);
     if (options.length > 0) {
-      const rows = options.map((option) => [`\`${option.flags}\``, option.description, defaultText(option.defaultValue)]);
-      text += `\n${table(['flag', 'what', 'default'], rows)}`;
+      const rows = options.map((option) => [
+        `\`${option.flags}\``,
+        option.description,
+        defaultText(option),
+        option.envVar === undefined ? '' : `\`${option.envVar}\``,
+      ]);
+      text += `\n${table(['flag', 'what', 'default', 'variable'], rows)}`;
     }
   }
   return [{ path: 'docs/reference/cli.md', text }];
 }
 
-function defaultText(value: unknown): string {
-  if (value === undefined || value === false || (Array.isArray(value) && value.length === 0)) return '';
-  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+/** The default as its author words it: a value computed on this machine has no place in a page. */
+function defaultText({ defaultValue, defaultValueDescription, negate }: Option): string {
+  if (defaultValueDescription !== undefined) return defaultValueDescription;
+  return !negate && (typeof defaultValue === 'string' || typeof defaultValue === 'number') ? `\`${defaultValue}\`` : '';
 }

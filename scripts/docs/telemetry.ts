@@ -79,7 +79,7 @@ text lines too. A value longer than 16,384 characters is cut off. When the sink 
 
 ## JSON
 
-What is absent is \`null\`. \`weir diff --replay\` reads these lines.
+What is absent is \`null\`.
 
 ${table(['field', 'what'], rows)}
 ## Text
