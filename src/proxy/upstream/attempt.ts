@@ -357,7 +357,8 @@ export class Attempt implements UpstreamUser {
     const { x, head } = this;
     x.down.endResponse(trailers);
     x.down.flush();
-    this.release(head.keepAlive && !surplus && x.down.requestDone && this.phase === 'body');
+    // Servers differ on what follows a request that offered an upgrade they did not take.
+    this.release(head.keepAlive && !surplus && x.upgradeTo === '' && x.down.requestDone && this.phase === 'body');
     x.down.finish();
   }
 
