@@ -8,6 +8,7 @@ import type { Source } from './files.ts';
 import { readSources } from './files.ts';
 import { dialectOf, dialects } from './index.ts';
 import { join } from './join.ts';
+import { mistakenPolicy } from './mistaken.ts';
 import type { LastGood } from './quarantine.ts';
 import { markQuarantined, quarantine } from './quarantine.ts';
 import { unrecognised } from './recognise.ts';
@@ -47,6 +48,7 @@ export async function compileSources(
       const dialect = await dialectFor(document, loaded);
       if (dialect === null) {
         diagnostics.push(unrecognised(document));
+        append(resources, await readMistaken(document, loaded));
         continue;
       }
       for (const resource of dialect.read(document)) {
@@ -58,7 +60,8 @@ export async function compileSources(
     for (const document of parsed.damaged) {
       // Their text cannot be trusted; that they are there is enough to close the scope of a policy.
       const dialect = await dialectFor(document, loaded);
-      for (const resource of dialect?.read(document) ?? []) resources.push({ ...resource, broken: true, diagnostics: [] });
+      if (dialect === null) append(resources, await readMistaken(document, loaded));
+      else for (const resource of dialect.read(document)) resources.push(asBroken(resource));
     }
   }
   const kept = quarantine({ resources, damagedFiles, unreadable }, memory);
@@ -96,6 +99,21 @@ async function dialectFor(document: LocatedDocument, loaded: Map<DialectName, Di
   const name = dialectOf(document);
   const dialect = name === null ? null : await load(name, loaded);
   return dialect?.recognises(document) === true ? dialect : null;
+}
+
+/** Policies of a document that no dialect takes; the document itself has its diagnostic already. */
+async function readMistaken(document: LocatedDocument, loaded: Map<DialectName, Dialect>): Promise<readonly Resource[]> {
+  const meant = mistakenPolicy(document);
+  const dialect = meant === null ? null : await load(meant.dialect, loaded);
+  if (meant === null || dialect === null) return [];
+  return dialect
+    .read(meant.document)
+    .filter((resource) => resource.restricts)
+    .map(asBroken);
+}
+
+function asBroken(resource: Resource): Resource {
+  return { ...resource, broken: true, diagnostics: [] };
 }
 
 async function load(name: DialectName, loaded: Map<DialectName, Dialect>): Promise<Dialect | null> {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { diagnose } from '../analysis/messages.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { ResourceStatus } from '../model/snapshot.ts';
@@ -37,6 +38,11 @@ export function quarantine(pass: ReadPass, memory: LastGood | null): Quarantined
     const first = chosen.get(resource.key);
     if (first !== undefined) {
       diagnostics.push(duplicate(resource, first));
+      // Whoever wrote the second policy wanted its scope guarded: what does not run must not leave it open.
+      if (resource.restricts && !isDeepStrictEqual(resource.value, first.value)) {
+        const key = `${resource.key}#${resource.origin.file}:${resource.document.index}:${resource.path.join('.')}`;
+        chosen.set(key, { ...resource, key, broken: true, diagnostics: [] });
+      }
       continue;
     }
     chosen.set(resource.key, resource.broken ? standIn(resource, good.get(resource.key)) : resource);

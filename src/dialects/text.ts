@@ -20,6 +20,9 @@ export interface ParsedText {
 /** Each alias may stand for this many nodes in all: "billion laughs" ends here. */
 const maxAliases = 100;
 
+/** Damaged JSON up to this length, in characters, is read once more for the policies it holds. */
+const maxDamagedJson = 4 * 1024 * 1024;
+
 /**
  * Splits a YAML or JSON text into documents that know their places. Never throws; every problem is a WR0101.
  * YAML is 1.2 core schema with merge keys.
@@ -40,9 +43,11 @@ export function parseText(file: string, text: string): ParsedText {
     if (file.endsWith('.json')) {
       if (text.trim() === '') return { documents: [], damaged: [], diagnostics: [] };
       const { offset, message, hint } = result.problem;
+      // JSON is YAML, whose reader goes on after an error: what it finds closes the scope of a policy.
+      const rest = text.length > maxDamagedJson ? null : parseYaml(file, text);
       return {
         documents: [],
-        damaged: [],
+        damaged: rest === null ? [] : [...rest.documents, ...rest.damaged],
         diagnostics: [problem(file, new LineIndex(text).place(offset), message, hint)],
       };
     }
@@ -73,7 +78,11 @@ function parseYaml(file: string, text: string): ParsedText {
   }
   let index = 0;
   for (const document of parsed) {
-    const { value, problems } = evaluate(document, (offset, message, hint) => problem(file, lines.place(offset), message, hint));
+    const { value, problems } = evaluate(
+      document,
+      (offset, message, hint) => problem(file, lines.place(offset), message, hint),
+      (offset) => /^["']?([\w.$-]{1,64})/.exec(text.slice(offset, offset + 80))?.[1] ?? '',
+    );
     diagnostics.push(...problems);
     if (value === null || value === undefined) continue;
     const locate = (path: Path, key = false) => lines.place(offsetOf(document, path, key));
@@ -87,11 +96,24 @@ function parseYaml(file: string, text: string): ParsedText {
 function evaluate(
   document: Document.Parsed<ParsedNode, true>,
   report: (offset: number, message: string, hint: string) => Diagnostic,
+  wordAt: (offset: number) => string,
 ): { readonly value: unknown; readonly problems: readonly Diagnostic[] } {
   const problems: Diagnostic[] = [];
   // After the first syntax error of a document the others are its echo.
   const first = document.errors[0] ?? document.warnings[0];
-  if (first) problems.push(report(offsetOfError(document, first), sentence(first.message, first.code), hintFor(first.code)));
+  if (first) {
+    const offset = offsetOfError(document, first);
+    const twice = first.code === 'DUPLICATE_KEY' ? wordAt(offset) : '';
+    problems.push(
+      report(
+        offset,
+        twice === '' ? sentence(first.message, first.code) : `the field '${twice}' occurs twice in one map`,
+        twice === 'apiVersion' || twice === 'kind' || twice === 'metadata'
+          ? 'Put a line with --- between two documents.'
+          : hintFor(first.code),
+      ),
+    );
+  }
   const top = document.contents?.range[0] ?? 0;
   try {
     const value: unknown = document.toJS({ maxAliasCount: maxAliases });

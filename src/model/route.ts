@@ -108,6 +108,8 @@ export interface Route {
   /** Index of the rule in its resource. */
   readonly rule: number;
   readonly origin: Origin;
+  /** The resource and rule that hands requests on to this route's (Istio `delegate`): policies on it hold here, too. */
+  readonly parent?: { readonly kind: string; readonly namespace: string | null; readonly name: string; readonly rule: number };
   readonly action: RouteAction;
   /** In no particular order; the chain sorts them by the rank of each filter. */
   readonly filters: readonly FilterConfig[];

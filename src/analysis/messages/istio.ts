@@ -6,7 +6,7 @@ export const istioMessages = {
     severity: 'error',
     title: 'Kind that Weir refuses',
     explanation:
-      'EnvoyFilter, WasmPlugin and TrafficExtension program Envoy itself. Nothing of them is applied. Say the same with a VirtualService, a DestinationRule or a `weir.dev/v1` Policy.',
+      'EnvoyFilter, WasmPlugin and TrafficExtension program Envoy itself. Nothing of them is applied, and where they may keep requests out (a WasmPlugin; an EnvoyFilter with RBAC, external authorization, JWT, rate limits, Lua …) their scope answers 503 (WR0109). Say the same with a VirtualService, a DestinationRule or a `weir.dev/v1` Policy.',
   },
   WR0203: {
     severity: 'error',

@@ -6,7 +6,7 @@ export const weirMessages = {
     severity: 'error',
     title: 'Target of a Policy does not exist',
     explanation:
-      "A `targetRefs` entry names a resource, or a section of it, that is not in the configuration or serves nothing. The Policy has no effect there. A target without `namespace` is looked up in the Policy's own; `sectionName` is the name of a rule (routes), of a match (VirtualService) or of a listener or server (Gateway).",
+      "A `targetRefs` entry names a resource, or a section of it, that is not in the configuration or serves nothing. The Policy has no effect there; where the resource exists and only the section does not, all of the resource answers 503. A target without `namespace` is looked up in the Policy's own; `sectionName` is the name of a rule (routes), of a match (VirtualService) or of a listener or server (Gateway).",
   },
   WR0502: {
     severity: 'error',

@@ -36,12 +36,17 @@ export function translateRule(
     name: route.name || name,
     rule: rule.index,
     origin: originAt(owner, path),
+    ...(rule.root === undefined ? {} : { parent: parentOf(rule.root) }),
     action: actionOf(rule, id, headers.authority, listenerPort, build),
     filters: headers.filters,
     pending: pendingRuleFields.flatMap((field): PendingField[] =>
       route[field] === undefined ? [] : [{ field, value: route[field], restricts: false }],
     ),
   };
+}
+
+function parentOf({ owner: { kind, namespace, name }, index }: NonNullable<Rule['root']>): NonNullable<Route['parent']> {
+  return { kind, namespace, name, rule: index };
 }
 
 /** The same rule where a condition that cannot be judged yet restricts access. */

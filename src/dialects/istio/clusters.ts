@@ -22,7 +22,9 @@ function refine(cluster: Cluster, rule: MergedRule): Cluster {
   const pending: PendingField[] = [...cluster.pending, ...pendingOf(settings)];
   for (const field of ['tunnel', 'proxyProtocol', 'retryBudget'] as const)
     if (wide[field] !== undefined) pending.push({ field: `trafficPolicy.${field}`, value: wide[field], restricts: false });
-  const tls = settings.tls?.mode ?? 'DISABLE';
+  // Of several rules for a host the first policy counts; TLS that another one asks for is not given up for that.
+  const other = rule.items.find((item) => item !== rule.policy?.item && asksForTls(merge({}, item.spec.trafficPolicy, port)));
+  const tls = settings.tls?.mode ?? (other === undefined ? 'DISABLE' : 'of another rule for the host');
   if (tls !== 'DISABLE') pending.push({ field: 'trafficPolicy.tls', value: settings.tls, restricts: true });
   return {
     ...cluster,
@@ -32,6 +34,10 @@ function refine(cluster: Cluster, rule: MergedRule): Cluster {
     pending,
     ...(tls === 'DISABLE' ? {} : { blocked: `DestinationRule asks for TLS (${tls}) to ${cluster.service}, which does not run yet` }),
   };
+}
+
+function asksForTls({ tls }: PolicySettings): boolean {
+  return tls?.mode !== undefined && tls.mode !== 'DISABLE';
 }
 
 /** Whole sub-objects override; settings of the port replace all of them, inheriting nothing. */

@@ -19,6 +19,8 @@ export interface Rule {
   readonly path: Path;
   /** Unique and stable over revisions. */
   readonly id: string;
+  /** The rule that delegates to this one. */
+  readonly root?: { readonly owner: Resource; readonly index: number };
 }
 
 /** A VirtualService by namespace and name; `broken` when its text cannot be used. */
@@ -48,12 +50,19 @@ export function rulesOf(item: VirtualServiceItem, find: FindDelegate, report: Re
     else if (child.service.spec.hosts?.length) problem('has hosts of its own', 'leave spec.hosts of a delegate empty');
     else if (!isVisible(child.service.spec.exportTo, child.resource.namespace, item.resource.namespace))
       problem('is not exported to this namespace', `add '${item.resource.namespace}' to its exportTo`);
-    else rules.push(...delegated(id, route, child, report));
+    else rules.push(...delegated(id, { owner: item.resource, index, route }, child, report));
   }
   return rules;
 }
 
-function delegated(rootId: string, root: HttpRoute, child: VirtualServiceItem, report: Reporter): Rule[] {
+interface Root {
+  readonly owner: Resource;
+  readonly index: number;
+  readonly route: HttpRoute;
+}
+
+function delegated(rootId: string, from: Root, child: VirtualServiceItem, report: Reporter): Rule[] {
+  const { route: root, owner, index: rule } = from;
   const rules: Rule[] = [];
   for (const [index, route] of (child.service.spec.http ?? []).entries()) {
     const path = ['spec', 'http', index];
@@ -82,6 +91,7 @@ function delegated(rootId: string, root: HttpRoute, child: VirtualServiceItem, r
       index,
       path,
       id: `${rootId}>${child.resource.namespace}/${child.resource.name}/${index}`,
+      root: { owner, index: rule },
     });
   }
   return rules;

@@ -3,6 +3,7 @@ import type { Listener } from '../../model/listener.ts';
 import type { Dialect } from '../dialect.ts';
 import { kindTable } from '../kubernetes-kinds.ts';
 import { buildServiceIndex } from '../services.ts';
+import { closeBrokenRules } from './broken-rules.ts';
 import { refineClusters } from './clusters.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import { createDestinations } from './destinations.ts';
@@ -87,8 +88,8 @@ export const istio: Dialect = {
     const index = buildServiceIndex(resources);
     const own = resources.filter((resource) => resource.dialect === 'istio');
     const rules = buildRuleBook(own, index, options.labels);
-    const refined = { ...snapshot, clusters: refineClusters(snapshot.clusters, rules) };
-    const closed = closeScopes(refined, resources, index, options, report);
+    const clusters = closeBrokenRules(refineClusters(snapshot.clusters, rules), own, index, report);
+    const closed = closeScopes({ ...snapshot, clusters }, resources, index, options, report);
     return { snapshot: closed, diagnostics: report.diagnostics };
   },
 };

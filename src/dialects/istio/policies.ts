@@ -1,5 +1,5 @@
 /**
- * security.istio.io policies do not run yet: what they guard is closed. A policy may guard a gateway (its listener answers
+ * security.istio.io policies do not run yet, extensions of Envoy never do: what they guard is closed. A policy may guard a gateway (its listener answers
  * 503) and the workloads of its namespace (requests to their clusters answer 503). Where its scope cannot be known, every
  * gateway that its labels do not exclude is closed: a policy must never be without effect because a label is not known.
  */
@@ -83,6 +83,7 @@ export function closeScopes(
 
 function policyOf(resource: Resource, report: Reporter): Policy | null {
   const { kind, namespace, name } = resource;
+  if (kind === 'EnvoyFilter' || kind === 'WasmPlugin' || kind === 'TrafficExtension') return extensionOf(resource, report);
   if (kind !== 'AuthorizationPolicy' && kind !== 'PeerAuthentication' && kind !== 'RequestAuthentication') return null;
   const gateways = kind !== 'PeerAuthentication';
   if (resource.broken) return { resource, gateways, ...looseScope(resource), reason: `${kind} ${namespace}/${name} is not valid` };
@@ -95,6 +96,23 @@ function policyOf(resource: Resource, report: Reporter): Policy | null {
     hint: 'its scope answers 503; take the policy out, or guard the routes with a weir.dev/v1 Policy',
   });
   return { resource, gateways, ...looseScope(resource), reason: `${kind} ${namespace}/${name} does not run yet` };
+}
+
+/** Envoy's filters that keep requests out, or may: by their names and types in a patch. */
+const keepsOut =
+  /rbac|ext_?authz|ext_?proc|jwt|oauth2|basic_?auth|api_?key|rate_?limit|csrf|geoip|admission|bandwidth|connection_?limit|lua|wasm|golang|dynamic_modules|credential/i;
+
+/** Code and patches of Envoy's are never applied; those that may keep requests out close their scope. */
+function extensionOf(resource: Resource, report: Reporter): Policy | null {
+  const { kind, namespace, name } = resource;
+  const spec = isRecord(resource.value) && isRecord(resource.value.spec) ? resource.value.spec : {};
+  const restricting = kind === 'EnvoyFilter' ? keepsOut.test(JSON.stringify(spec.configPatches ?? '')) : spec.phase !== 'STATS';
+  if (!restricting && !resource.broken) return null;
+  const reason = `${kind} ${namespace}/${name} may restrict access and is not applied`;
+  report.add('WR0109', resource, ['kind'], `${reason}: its scope answers 503`, {
+    hint: 'take it out, or guard the routes with a weir.dev/v1 Policy',
+  });
+  return { resource, gateways: true, ...looseScope(resource), reason };
 }
 
 /** What the policy would refuse, or null when it refuses nothing. */
@@ -120,8 +138,12 @@ function restrictionOf(resource: Resource): string | null {
 function looseScope(resource: Resource): Pick<Policy, 'selector' | 'targets'> {
   const spec = isRecord(resource.value) && isRecord(resource.value.spec) ? resource.value.spec : {};
   const selector: Record<string, string> = {};
-  if (isRecord(spec.selector) && isRecord(spec.selector.matchLabels))
-    for (const [name, value] of Object.entries(spec.selector.matchLabels)) if (typeof value === 'string') selector[name] = value;
+  const workloads = isRecord(spec.selector)
+    ? spec.selector.matchLabels
+    : isRecord(spec.workloadSelector)
+      ? spec.workloadSelector.labels
+      : null;
+  if (isRecord(workloads)) for (const [name, value] of Object.entries(workloads)) if (typeof value === 'string') selector[name] = value;
   const listed: readonly unknown[] = Array.isArray(spec.targetRefs) ? spec.targetRefs : [];
   const targets = [spec.targetRef, ...listed].flatMap((target): Target[] =>
     isRecord(target) && typeof target.kind === 'string' && typeof target.name === 'string'

@@ -66,7 +66,7 @@ export function buildRuleBook(
 }
 
 /** Every name under which a cluster of this host may be asked for. */
-function namesOf(host: string, namespace: string | null, index: ServiceIndex): ReadonlySet<string> {
+export function namesOf(host: string, namespace: string | null, index: ServiceIndex): ReadonlySet<string> {
   if (host.startsWith('*')) return new Set([host]);
   const declared = index.resolve(host, namespace);
   if (declared !== null && !declared.host.startsWith('*')) return new Set([declared.host]);

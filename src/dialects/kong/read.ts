@@ -56,12 +56,13 @@ export function readDocument(document: LocatedDocument): readonly Resource[] {
     if (entities === null || near === null) continue;
     const from = reading.resources.length;
     readCollection(reading, collections[near], entities, [key], nothingAround);
-    // What stands under a mistyped key is not used; policies among it still close their scope.
+    // What stands under a mistyped key is not used; policies among it still close their scope. Those of entities that
+    // are not used themselves have none.
     if (known === null)
       reading.resources.push(
         ...reading.resources
           .splice(from)
-          .filter((one) => one.restricts)
+          .filter((one) => one.restricts && one.path.length <= 2)
           .map((one) => ({ ...one, broken: true })),
       );
   }

@@ -45,7 +45,13 @@ export function applyPolicies(snapshot: Snapshot, input: TranslateInput): Applie
       const path = ['spec', 'targetRefs', index];
       const found = targets.find(ref, policy.namespace ?? 'default');
       if ('problem' in found) {
-        lost(policy, 'TargetNotFound', 'WR0501', path, `TargetNotFound: ${found.problem}`, 'check kind, name, namespace and sectionName');
+        const closes = found.scope === undefined ? '' : `; all of ${ref.kind} ${ref.name} answers 503`;
+        lost(policy, 'TargetNotFound', 'WR0501', path, `TargetNotFound: ${found.problem}${closes}`, hintFor(ref, targets, policy));
+        // The part that was to be guarded is somewhere in there.
+        if (found.scope !== undefined) {
+          const filter = closingFilter(policy, `names a section of ${ref.kind} ${ref.name} that does not exist`);
+          attachments.push({ selection: found.scope, filter, replaceable: false, target: '', owner: policy.key, lost: () => undefined });
+        }
         continue;
       }
       const told = new Set<FilterConfig>();
@@ -117,8 +123,13 @@ function filterConfigs(policy: Resource, { spec }: Policy, target: string): read
   );
 }
 
-function closingFilter(policy: Resource): FilterConfig {
-  const reason = `Policy ${policy.namespace ?? ''}/${policy.name} is broken and has no earlier version`;
+function hintFor(ref: TargetRef, targets: Targets, policy: Resource): string {
+  const names = targets.namesLike(ref, policy.namespace ?? 'default');
+  return names.length === 0 ? 'check kind, name, namespace and sectionName' : `there are: ${names.join(', ')}`;
+}
+
+function closingFilter(policy: Resource, why = 'is broken and has no earlier version'): FilterConfig {
+  const reason = `Policy ${policy.namespace ?? ''}/${policy.name} ${why}`;
   return {
     name: closed,
     config: {},

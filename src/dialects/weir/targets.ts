@@ -1,6 +1,6 @@
 import type { Cluster } from '../../model/cluster.ts';
 import type { Origin } from '../../model/origin.ts';
-import type { MatchEntry, VirtualHost } from '../../model/route.ts';
+import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
 import type { Listener } from '../../model/listener.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { isRecord } from '../check.ts';
@@ -22,7 +22,8 @@ export interface Selection {
   readonly clusters: ReadonlySet<string> | null;
 }
 
-export type Found = Selection | { readonly problem: string };
+/** `scope`: the whole of what exists, where only the section of it does not. */
+export type Found = Selection | { readonly problem: string; readonly scope?: Selection };
 
 /** Finds targets; indexes are built once for all Policies. */
 export class Targets {
@@ -38,6 +39,7 @@ export class Targets {
     for (const resource of resources) this.owners.set(ownerKey(resource), resource);
     for (const [index, route] of snapshot.routes.entries()) {
       push(this.byOwner, ownerKey(route.origin), index);
+      if (route.parent !== undefined) push(this.byOwner, ownerKey(route.parent), index);
       if (route.action.kind !== 'forward') continue;
       for (const cluster of new Set(route.action.destinations.map((destination) => destination.cluster)))
         if (cluster !== null) push(this.byCluster, cluster, index);
@@ -62,6 +64,22 @@ export class Targets {
     }
   }
 
+  /** Names that a mistaken reference may have meant, for hints: sections of the resource, or resources of the kind. */
+  namesLike(ref: TargetRef, namespace: string): readonly string[] {
+    const at = ref.namespace ?? namespace;
+    const near = this.resources.filter((one) => one.kind === ref.kind && (one.namespace ?? at) === at);
+    const owner = near.find((one) => one.name === ref.name);
+    const sections =
+      owner === undefined || ref.sectionName === undefined
+        ? []
+        : [
+            ...rulesOf(owner.value).flatMap(({ name, matches }) => [name, ...matches]),
+            ...(ref.kind === 'Gateway' ? sectionsOf(owner).flatMap(({ names }) => names) : []),
+          ];
+    const names = owner === undefined ? near.map((one) => one.name) : sections.filter((one) => one !== null);
+    return [...new Set(names)].slice(0, 10);
+  }
+
   /** Routes of a namespace; Kong's, which have none, belong to `default`. */
   namespaceRoutes(namespace: string): readonly number[] {
     return this.snapshot.routes.flatMap((route, index) => ((route.origin.namespace ?? 'default') === namespace ? [index] : []));
@@ -79,16 +97,20 @@ export class Targets {
     const rules = rulesOf(owner?.value);
     const rule = rules.findIndex((candidate) => candidate.name === ref.sectionName);
     if (rule >= 0) {
-      const inRule = routes.filter((index) => this.snapshot.routes[index].rule === rule);
+      const inRule = routes.filter((index) => ruleFor(this.snapshot.routes[index], key) === rule);
       if (inRule.length > 0) return { level: level.rule, routes: inRule, entry: null, clusters: null };
     }
     const matches = new Set(
       rules.flatMap(({ matches }, index) => matches.flatMap((name, match) => (name === ref.sectionName ? [`${index} ${match}`] : []))),
     );
-    if (matches.size === 0) return { problem: `${describe(ref, namespace)} has no rule or match called '${ref.sectionName}'` };
+    if (matches.size === 0)
+      return {
+        problem: `${describe(ref, namespace)} has no rule or match called '${ref.sectionName}'`,
+        scope: { level: level.route, routes, entry: null, clusters: null },
+      };
     const own = new Set(routes);
     const entry = (_: Listener, __: VirtualHost, one: MatchEntry): boolean =>
-      own.has(one.route) && matches.has(`${this.snapshot.routes[one.route].rule} ${one.index}`);
+      own.has(one.route) && matches.has(`${ruleFor(this.snapshot.routes[one.route], key)} ${one.index}`);
     return { level: level.match, routes: [], entry, clusters: null };
   }
 
@@ -126,8 +148,11 @@ export class Targets {
     );
     if (owner === undefined) return { problem: `${describe(ref, namespace)} does not exist` };
     const sections = sectionsOf(owner).filter((section) => ref.sectionName === undefined || section.names.includes(ref.sectionName));
-    if (sections.length === 0)
-      return { problem: `${describe(ref, namespace)} has no listener or server called '${ref.sectionName ?? ''}'` };
+    if (sections.length === 0) {
+      const problem = `${describe(ref, namespace)} has no listener or server called '${ref.sectionName ?? ''}'`;
+      const whole = ref.sectionName === undefined ? { problem } : this.listener({ ...ref, sectionName: undefined }, namespace);
+      return 'problem' in whole ? { problem } : { problem, scope: whole };
+    }
     const own = this.snapshot.listeners.filter(
       (listener) =>
         listener.kind === 'gateway' && listener.dialect === owner.dialect && sections.some((section) => section.port === listener.port),
@@ -148,6 +173,11 @@ function push(map: Map<string, number[]>, key: string, value: number): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [value]);
   else list.push(value);
+}
+
+/** Index of the rule in the resource with this key that leads to the route: its own, or the one that delegates. */
+function ruleFor({ rule, parent }: Route, key: string): number {
+  return parent !== undefined && ownerKey(parent) === key ? parent.rule : rule;
 }
 
 function ownerKey(of: Pick<Origin, 'kind' | 'namespace' | 'name'>): string {

@@ -138,6 +138,8 @@ export const destinationRuleKind = defineKind({
   group: 'networking.istio.io',
   versions: networkingVersions,
   namespaced: true,
+  // It may ask for TLS to its host.
+  restricts: true,
   schema: () =>
     z.strictObject({
       ...kubernetesHead(),
