@@ -121,7 +121,7 @@ export class Rig {
     return new Promise((resolve, reject) => {
       worker.on('error', (error) => {
         this.faults.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       });
       worker.on('exit', (code) => {
         this.exited ??= code;

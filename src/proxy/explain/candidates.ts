@@ -38,9 +38,7 @@ export function listCandidates(table: ListenerTable<RouteRuntime>, view: Request
       const reason = one.matcher.explain(view);
       const wins = reason === null && winner === null;
       if (wins) winner = one;
-      const because = wins
-        ? one.entry.rankReason
-        : (reason ?? `matches too, but ${describe(winner)} stands before it: ${one.entry.rankReason}`);
+      const because = wins ? one.entry.rankReason : (reason ?? beaten(one, winner));
       add({ route: routeName(one.route, one.entry), virtualHost, matched: wins, because, origin: one.route.origin }, wins);
     }
   }
@@ -54,6 +52,12 @@ export function listCandidates(table: ListenerTable<RouteRuntime>, view: Request
     add({ route: null, virtualHost: head.name, matched: false, because, origin: head.origin }, false);
   }
   return { candidates, omitted: total - candidates.length };
+}
+
+function beaten({ entry }: RouteHit, winner: RouteHit | null): string {
+  // Equal in all that the dialect compares: it says by what it breaks ties.
+  const tie = winner !== null && winner.entry.rankReason === entry.rankReason ? ', which is older or comes first by name or order' : '';
+  return `matches too, but ${describe(winner)} stands before it${tie}: ${entry.rankReason}`;
 }
 
 function describe(hit: RouteHit | null): string {
