@@ -40,7 +40,9 @@ export interface Outcome {
   readonly clientReset: boolean;
   readonly clientFinished: boolean;
   readonly peers: readonly BackendPeer[];
-  /** An exchange was still under way when neither peer had anything more to say. */
+  /** Exchanges that were over when neither peer had anything more to say, and the connection was open; -1: it was closing. */
+  readonly settled: number;
+  /** Another was under way then. */
   readonly waited: boolean;
   /** Guards and books that are wrong. */
   readonly faults: readonly string[];
@@ -132,6 +134,7 @@ export class Lane {
     }
     if (given.clientEnds) client.arriveEnd();
     await this.settle(client);
+    const settled = client.finished || client.destroyed ? -1 : this.ended.length;
     const waited = this.worker.active > 0;
     // Then each side closes in turn; nothing may be left of the case.
     client.arriveEnd();
@@ -153,6 +156,7 @@ export class Lane {
       clientReset,
       clientFinished,
       peers: this.peers,
+      settled,
       waited,
       faults: [...this.faults, ...this.books()],
     };

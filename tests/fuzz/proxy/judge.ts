@@ -21,7 +21,7 @@ export async function judge(given: ProxyCase, outcome: Outcome): Promise<string>
   const tunnel = judgeTunnel(input, outcome);
   if (tunnel !== '') return tunnel;
   const got = await judgeResponses(outcome, forwarded);
-  return got !== '' ? got : judgeWaiting(given, asked, outcome, forwarded);
+  return got !== '' ? got : await judgeWaiting(asked, outcome, forwarded);
 }
 
 /** Requests as llhttp reads them from the client's bytes; the second reading is to be tried where the first does not agree. */
@@ -230,23 +230,23 @@ async function judgeCarried(served: Served, got: Message, whole: boolean, method
   return got.body === theirs.body ? '' : 'another body';
 }
 
-/** Nothing may be under way for ever when both sides have said everything. */
-function judgeWaiting(
-  given: ProxyCase,
+/** When both sides have said everything, every whole request must be over, or wait for an answer that is not whole. */
+async function judgeWaiting(
   asked: readonly Reading[],
-  { ended, waited, clientFinished }: Outcome,
+  { ended, settled, waited }: Outcome,
   forwarded: ReadonlyMap<string, readonly Forwarded[]>,
-): string {
-  if (!waited || clientFinished) return '';
-  // The last exchange ended only when the peers closed: it must have been waiting for one of them.
-  const last = ended.at(-1);
-  const whole = asked.some(({ messages }) => messages[ended.length - 1]?.complete === true);
-  if (last === undefined || !whole || last.responseCode === 101) return '';
-  const tries = forwarded.get(last.requestId) ?? [];
-  const served = tries.at(-1)?.served;
-  if (served === undefined) return `request ${ended.length - 1} was whole and went nowhere (${given.slow})`;
-  if (!served.complete) return `request ${ended.length - 1} was whole and did not go on to its end`;
-  return '';
+): Promise<string> {
+  if (settled === -1 || !asked.every(({ messages }) => messages[settled]?.complete === true)) return '';
+  if (!waited) return ended.some(({ responseCode }) => responseCode === 101) ? '' : `request ${settled} was whole and is not looked at`;
+  const record = ended[settled];
+  if (record === undefined || record.responseCode === 101) return '';
+  const served = (forwarded.get(record.requestId) ?? []).at(-1)?.served;
+  if (served === undefined) return `request ${settled} was whole and went nowhere`;
+  if (!served.complete) return `request ${settled} was whole and did not go on to its end`;
+  const { messages } = await oracleResponse(Buffer.from(served.sent, 'latin1'), record.method);
+  const theirs = messages.find(isFinal);
+  const isFramed = theirs?.headers.some(([name]) => /^(content-length|transfer-encoding)$/i.test(name)) === true;
+  return isFramed && theirs.complete ? `request ${settled} was answered, and the answer did not go on: ${quote(served.sent)}` : '';
 }
 
 function quote(bytes: Buffer | string): string {
