@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { InsideAnswer, InsideQuestion } from './inside.ts';
 
 const executable = fileURLToPath(new URL('../../bin/weir', import.meta.url));
 
@@ -11,6 +12,8 @@ export interface ProgramOptions {
   readonly workers?: number;
   readonly drainTimeout?: string;
   readonly args?: readonly string[];
+  /** Loads `inside.ts` into every thread, for tests that must look or act inside; see `tell`. */
+  readonly inside?: boolean;
 }
 
 /** A running `weir run`. Its pid is the program's own: the launcher replaces itself. */
@@ -39,8 +42,11 @@ export class Program {
   static async start(path: string, options: ProgramOptions = {}): Promise<Program> {
     const { workers = 2, drainTimeout = '45s', args = [] } = options;
     const flags = ['--workers', String(workers), '--admin', '127.0.0.1:0', '--bind', '127.0.0.1', '--drain-timeout', drainTimeout];
-    const child = spawn(executable, ['run', '-f', path, ...flags, '--access-log', 'off', '--log-format', 'text', ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+    const inside = options.inside === true;
+    const command = ['run', '-f', path, ...flags, '--access-log', 'off', '--log-format', 'text', ...args];
+    const child = spawn(executable, command, {
+      stdio: ['ignore', 'ignore', 'pipe', ...(inside ? ['ipc' as const] : [])],
+      env: inside ? { ...process.env, NODE_OPTIONS: `--require ${fileURLToPath(new URL('./inside.ts', import.meta.url))}` } : process.env,
     });
     const program = new Program(child);
     await program.until(() => /ready in \d+ ms/.test(program.stderr));
@@ -106,6 +112,25 @@ export class Program {
       return sum;
     };
     return { active: total('rq_active'), connections: total('cx_active') };
+  }
+
+  /** Says something to `inside.ts` in every thread. */
+  tell(message: InsideQuestion): void {
+    this.child.send(message);
+  }
+
+  /** What each data worker answers, by its index. */
+  async ask(message: InsideQuestion, workers = 2): Promise<readonly InsideAnswer[]> {
+    const answers: InsideAnswer[] = [];
+    const listen = (answer: InsideAnswer): void => {
+      answers.push(answer);
+      this.wake();
+    };
+    this.child.on('message', listen);
+    this.tell(message);
+    await this.until(() => answers.length === workers);
+    this.child.off('message', listen);
+    return answers;
   }
 
   /** Resident memory, MiB. */
