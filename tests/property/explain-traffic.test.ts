@@ -22,9 +22,9 @@ import type { GeneratedConfig } from './generate/text.ts';
 const seed = Number(process.env['WEIR_PROPERTY_SEED'] ?? Date.now() % 2 ** 31);
 const runs = Number(process.env['WEIR_PROPERTY_RUNS'] ?? 0);
 /** Wall clock per dialect when no number of runs is asked for. */
-const budgetMs = 4_000;
+const budgetMs = 5_000;
 
-const traffic = await Traffic.start(4, [80, 8000]);
+const traffic = await Traffic.start(4, [80, 8000, 8080]);
 const backends = traffic.backends.map(({ port }) => port);
 
 interface DialectCase {

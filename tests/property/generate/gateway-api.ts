@@ -57,7 +57,7 @@ const backendRef = fc.record({
   namespace: optional(fc.constantFrom('elsewhere', 'granted'), 1),
   port: fc.constantFrom(80, 80, 80, 80, 80, 80, 80, 81),
   weight: optional(fc.constantFrom(0, 1, 1, 10)),
-  filters: some(requestModifier, responseModifier),
+  filters: fc.oneof({ weight: 5, arbitrary: some(requestModifier, responseModifier, rewrite) }, { weight: 1, arbitrary: some(redirect) }),
 });
 const does = fc.oneof(
   {

@@ -70,13 +70,23 @@ const rewrite = fc.oneof(
     ),
   }),
 );
-const redirect = fc.record({
-  uri: optional(fc.constantFrom('/moved', '/moved?to=1')),
-  authority: optional(fc.constantFrom('moved.test', 'moved.test:8443')),
-  scheme: optional(fc.constantFrom('https', 'http'), 1),
-  redirectCode: optional(fc.constantFrom(301, 302, 307)),
-  port: optional(fc.constantFrom(80, 443, 8443), 1),
-});
+const redirect = fc
+  .record({
+    path: optional(fc.constantFrom({ uri: '/moved' }, { uri: '/moved?to=1' }, { prefixRewrite: '/moved' }, { prefixRewrite: '/' })),
+    authority: optional(fc.constantFrom('moved.test', 'moved.test:8443')),
+    scheme: optional(fc.constantFrom('https', 'http'), 1),
+    redirectCode: optional(fc.constantFrom(301, 302, 307)),
+    port: optional(
+      fc.constantFrom(
+        { port: 80 },
+        { port: 443 },
+        { port: 8443 },
+        { derivePort: 'FROM_PROTOCOL_DEFAULT' },
+        { derivePort: 'FROM_REQUEST_PORT' },
+      ),
+    ),
+  })
+  .map(({ path: where, port, ...rest }) => ({ ...rest, ...where, ...port }));
 const action = fc.oneof(
   {
     weight: 6,
@@ -86,7 +96,10 @@ const action = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      directResponse: fc.record({ status: fc.constantFrom(200, 404, 503), body: optional(fc.constant({ string: 'direct' })) }),
+      directResponse: fc.record({
+        status: fc.constantFrom(200, 404, 503),
+        body: optional(fc.constantFrom({ string: 'direct' }, { bytes: 'AP9B' })),
+      }),
       headers,
     }),
   },
@@ -114,9 +127,10 @@ export function istioConfig(backends: readonly number[]): fc.Arbitrary<Generated
     .record({
       services: fc.array(virtualService, { minLength: 1, maxLength: 3 }),
       children: fc.tuple(rules(action), rules(action)),
+      port: fc.constantFrom(80, 8080),
       gatewayHosts: fc.constantFrom(['*'], ['*'], ['*.test', 'shop.test'], ['default/*']),
     })
-    .map(({ services, children, gatewayHosts }) => {
+    .map(({ services, children, gatewayHosts, port: requested }) => {
       const api = 'networking.istio.io/v1';
       const endpoint = (port: number, labels: object): object => ({ address: '127.0.0.1', ports: { http: port }, labels });
       const entry = (name: string, endpoints: readonly object[]): object => ({
@@ -127,13 +141,19 @@ export function istioConfig(backends: readonly number[]): fc.Arbitrary<Generated
       });
       const [first = 0, second = 0, ...rest] = backends;
       return {
-        port: 80,
+        port: requested,
         text: yamlText([
           {
             apiVersion: api,
             kind: 'Gateway',
             metadata: { name: 'edge' },
-            spec: { servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, bind: '127.0.0.1', hosts: gatewayHosts }] },
+            spec: {
+              servers: [80, 8080].map((number) => ({
+                port: { number, name: `http-${number}`, protocol: 'HTTP' },
+                bind: '127.0.0.1',
+                hosts: number === 80 ? gatewayHosts : ['*'],
+              })),
+            },
           },
           ...services.map(({ hosts, http }, i) => ({
             apiVersion: api,

@@ -56,7 +56,19 @@ const route = fc.record({
   https_redirect_status_code: optional(fc.constantFrom(301, 302, 307, 308, 426), 1),
   plugins: optional(fc.uniqueArray(plugin, { selector: ({ name }) => name, minLength: 1, maxLength: 2 }), 1),
 });
+/** Beside classic routes of the same service. */
+const expression = fc.record({
+  expression: fc.constantFrom(
+    'http.path ^= "/a" && http.method == "GET"',
+    'http.host == "shop.test" || http.headers.x_h == "1"',
+    'http.path ~ "^/b/[0-9]+" && http.queries.q == "1"',
+    'http.path == "/a" || http.host =^ ".test"',
+  ),
+  priority: fc.constantFrom(0, 1, 100),
+  strip_path: fc.constant(false),
+});
 const service = fc.record({
+  expressions: fc.array(expression, { maxLength: 1 }),
   path: optional(fc.constantFrom('/s', '/s/', '/s/t', '/')),
   upstream: fc.boolean(),
   routes: fc.array(route, { minLength: 1, maxLength: 4 }),
@@ -74,16 +86,19 @@ export function kongConfig(backends: readonly number[]): fc.Arbitrary<GeneratedC
       text: yamlText([
         {
           _format_version: '3.0',
-          services: services.map(({ path: servicePath, upstream, routes }, i) => ({
+          services: services.map(({ path: servicePath, upstream, routes, expressions }, i) => ({
             name: `service-${i}`,
             ...(upstream ? { host: 'pool', port: 80 } : { host: '127.0.0.1', port: backends[i % backends.length] }),
             path: servicePath,
-            routes: routes.map((one, j) => ({
-              ...one,
-              name: `route-${i}-${j}`,
-              // Kong wants at least one criterion, and a protocol with TLS for server names.
-              paths: one.paths ?? (one.hosts === undefined && one.methods === undefined && one.headers === undefined ? ['/'] : undefined),
-            })),
+            routes: [
+              ...expressions.map((one, j) => ({ ...one, name: `expression-${i}-${j}` })),
+              ...routes.map((one, j) => ({
+                ...one,
+                name: `route-${i}-${j}`,
+                // Kong wants at least one criterion, and a protocol with TLS for server names.
+                paths: one.paths ?? (one.hosts === undefined && one.methods === undefined && one.headers === undefined ? ['/'] : undefined),
+              })),
+            ],
           })),
           upstreams: [
             {
