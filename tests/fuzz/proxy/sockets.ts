@@ -19,6 +19,7 @@ export class MemorySocket extends Socket {
   protected eofTold = false;
   private readonly slow: boolean;
   private readonly held: PendingWrite[] = [];
+  private turns = 0;
 
   /** `slow`: bytes queued before a pause is asked for; writes then wait for `release`. 0: the peer reads at once. */
   constructor(slow: number) {
@@ -58,11 +59,12 @@ export class MemorySocket extends Socket {
     return this.destroy();
   }
 
-  /** Lets one waiting write leave. False: there was none. */
+  /** A slow peer takes one waiting write every third turn. False: there is none. */
   release(): boolean {
+    if (this.held.length === 0) return false;
+    if (++this.turns % 3 !== 0) return true;
     const write = this.held.shift();
-    if (write === undefined) return false;
-    this.leave(write);
+    if (write !== undefined) this.leave(write);
     return true;
   }
 
