@@ -58,7 +58,11 @@ const rows: readonly {
     value: { hosts: [1] },
     expect: ['WR0105 2:1 hosts[0] must be of type string, not number | put it in quotes: "1"'],
   },
-  { name: 'a number out of range', value: { hosts: [], port: 70000 }, expect: ['WR0105 1:1 port is 70000 and must be at most 65535 | -'] },
+  {
+    name: 'a number out of range',
+    value: { hosts: [], port: 70000 },
+    expect: ['WR0105 1:1 port is 70000 and must be at most 65535 | write a number up to 65535'],
+  },
   {
     name: 'a value where a map belongs names its fields',
     value: { hosts: [], tls: 'x' },

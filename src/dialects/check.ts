@@ -94,9 +94,19 @@ function report(found: Issue, base: Path, to: Report): void {
       return;
     }
     case 'too_big':
-      return add('WR0105', path, sizeMessage(field, found.origin, found.input, 'at most', found.maximum));
+      return add(
+        'WR0105',
+        path,
+        sizeMessage(field, found.origin, found.input, 'at most', found.maximum),
+        sizeHint(found.origin, 'to', found.maximum),
+      );
     case 'too_small':
-      return add('WR0105', path, sizeMessage(field, found.origin, found.input, 'at least', found.minimum));
+      return add(
+        'WR0105',
+        path,
+        sizeMessage(field, found.origin, found.input, 'at least', found.minimum),
+        sizeHint(found.origin, 'from', found.minimum),
+      );
     case 'invalid_value': {
       if (found.input === undefined) return add('WR0106', path, `${field} is required`, allowed(found.values));
       const near = typeof found.input === 'string' ? nearest(found.input, found.values.map(String)) : null;
@@ -195,6 +205,13 @@ function sizeMessage(field: string, origin: string, input: unknown, relation: st
   return `${field} is ${show(input)} and must be ${relation} ${bound}`;
 }
 
+function sizeHint(origin: string, side: 'from' | 'to', bound: number | bigint): string {
+  const more = side === 'from';
+  if (origin === 'array') return more ? 'add an element ("- …"), or leave the field out' : 'split it over several resources';
+  if (origin === 'string') return more ? 'write a value, or leave the field out' : `write up to ${bound} characters`;
+  return `write a number ${more ? 'from' : 'up to'} ${bound}${more ? ' on' : ''}`;
+}
+
 function suggestion(key: string, known: readonly string[]): string | undefined {
   const near = nearest(key, known);
   if (near !== null) return `did you mean '${near}'?`;
@@ -206,14 +223,18 @@ function allowed(values: readonly unknown[]): string {
   return values.length === 1 ? `the only value is ${show(values[0])}` : `one of ${values.map(show).join(', ')}`;
 }
 
-function retypeHint(expected: string, input: unknown): string | undefined {
+function retypeHint(expected: string, input: unknown): string {
   if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean')) return `put it in quotes: "${String(input)}"`;
   if ((expected === 'number' || expected === 'int') && typeof input === 'string' && /^\d+$/.test(input))
     return `write it without quotes: ${input}`;
   if (expected === 'boolean' && typeof input === 'string' && /^(true|false)$/i.test(input))
     return `write it without quotes: ${input.toLowerCase()}`;
   if (expected === 'array' && input !== null) return 'write a list: one line for each element, starting with "- "';
-  return undefined;
+  if (expected === 'number' || expected === 'int') return 'write a number, without quotes';
+  if (expected === 'boolean') return 'write true or false, without quotes';
+  if (expected === 'object') return 'write its fields below it, indented by two spaces: "name: value"';
+  if (expected === 'string') return Array.isArray(input) ? 'write one value, not a list' : 'write a text';
+  return `write a value of type ${expected}`;
 }
 
 /** `spec.http[0].match[1].uri` for messages. */

@@ -72,7 +72,14 @@ export function compileFilters(
         draft.pending.push({ field: 'cors', value: filter.cors, restricts: false });
         break;
       case 'ExternalAuth':
-        report(context, 'WR0109', resource, at, 'ExternalAuth does not run yet: the requests that it guards get 503');
+        report(
+          context,
+          'WR0109',
+          resource,
+          at,
+          'ExternalAuth does not run yet: the requests that it guards get 503',
+          'take it out, or guard the route with a weir.dev/v1 Policy',
+        );
         draft.pending.push({ field: 'externalAuth', value: filter.externalAuth, restricts: true });
         draft.blocked ??= { status: 503, reason: 'ExternalAuth does not run yet' };
         break;

@@ -12,7 +12,7 @@ export function reportPolicies(context: Context): readonly ResourceStatus[] {
   return context.input.resources.flatMap((resource) => {
     const policy = resource.dialect === 'gateway-api' ? backendTlsPolicyKind.of(resource) : null;
     if (policy === null) return [];
-    report(context, 'WR0109', resource, ['kind'], pending);
+    report(context, 'WR0109', resource, ['kind'], pending, 'take it out if plain text may go to the backend');
     const { kind, namespace, name, origin } = resource;
     return [
       {

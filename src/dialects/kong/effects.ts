@@ -106,7 +106,10 @@ function filterOf(base: Base, name: string, config: unknown): FilterConfig {
 }
 
 function blockedEffect(base: Base, reason: string, pending: readonly PendingField[]): Effect {
-  return { rank: base.rank, filter: { ...filterOf(base, base.name, {}), blocked: { status: 503, reason } }, pending, action: null };
+  // Whose request it is, is known after the last of Kong's authentication plugins (1000): a plugin for one consumer that
+  // came before would never be met.
+  const rank = base.consumer === null ? base.rank : Math.min(base.rank, 999);
+  return { rank, filter: { ...filterOf({ ...base, rank }, base.name, {}), blocked: { status: 503, reason } }, pending, action: null };
 }
 
 /** Null: the plugin does not run, or not with this configuration. */

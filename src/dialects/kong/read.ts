@@ -134,7 +134,13 @@ function readEntity(reading: Reading, collection: Collection, raw: unknown, path
     diagnostics.push(
       diagnose('WR0403', place([...path, ...missing.path]), resource, `${fieldName([...path, ...missing.path])}: ${missing.reason}`),
     );
-  if (!isRecord(raw)) diagnostics.push(diagnose('WR0105', place(path), resource, `${fieldName(path)} must be an object`));
+  if (!isRecord(raw))
+    diagnostics.push(
+      diagnose('WR0105', place(path), resource, `${fieldName(path)} must be an object`, {
+        hint:
+          kind === 'Plugin' && typeof raw === 'string' ? `write - name: ${raw}` : 'write its fields as "name: value", one line for each',
+      }),
+    );
   modernise(kind, taken.rest, reading.version, { document, path, resource }, diagnostics);
   const id = typeof taken.rest.id === 'string' && taken.rest.id !== '' ? taken.rest.id : derivedId(kind, name);
   const checked =
