@@ -98,6 +98,14 @@ ${broken ? '   }} : [this is no YAML\n' : ''}`,
     );
   }
 
+  /** One limit by `x-api-key`, as written: `requests: 5, per: second`. */
+  limit(limit: string): void {
+    this.replace(
+      'policy.yaml',
+      `apiVersion: weir.dev/v1\nkind: Policy\nmetadata: {name: cap, namespace: default}\nspec:\n  targetRefs: [{kind: VirtualService, name: shop, sectionName: limited}]\n  filters:\n  - rateLimit: {limits: [{${limit}}], key: [{header: x-api-key}]}\n`,
+    );
+  }
+
   kong(limit: number, tag: string): void {
     this.replace(
       'kong.yaml',
