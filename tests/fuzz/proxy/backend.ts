@@ -108,8 +108,11 @@ export class BackendPeer {
   read(): void {
     if (this.socket.sent.length === this.seen) return;
     this.seen = this.socket.sent.length;
-    // A peer that went on with its last answer now would be one that lies: nobody can tell.
-    const begin = (): void => void (this.outgoing = []);
+    // What a peer says behind its last answer, when the next request is on its way already, is taken for the next answer by anyone.
+    const begin = (): void => {
+      this.outgoing = [];
+      this.socket.forget();
+    };
     this.reader.read(this.received.toString('latin1'), begin, (served) => this.answer(served));
   }
 

@@ -73,6 +73,11 @@ export class MemorySocket extends Socket {
     this.inbox.push(bytes);
   }
 
+  /** Takes back what has not been read. */
+  forget(): void {
+    this.inbox.length = 0;
+  }
+
   /** FIN from the peer. */
   arriveEnd(): void {
     this.eof = true;
