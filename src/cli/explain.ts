@@ -86,10 +86,24 @@ function readRequest(request: readonly string[], options: Options): Asked | stri
   }
   const url = second ?? first;
   const method = second === undefined ? (bodyBytes > 0 ? 'POST' : 'GET') : first;
-  if (!/^https?:\/\//i.test(url)) return `'${url}' is not a URL; write http://host/path`;
+  if (!/^https?:\/\//i.test(url))
+    return /^[a-z][a-z0-9+.-]*:\/\//i.test(url)
+      ? `'${url}' is not an http or https URL`
+      : `'${url}' is not a URL; write http://${url.replace(/^\/+/, 'host/')}`;
+  const problem = urlProblem(url);
+  if (problem !== null) return problem;
   if (options.server === undefined && (options.file ?? []).length === 0)
     return 'give the configuration with -f PATH, or a running gateway with --server HOST:PORT';
   return { method, url, headers, from: options.from ?? null, address: options.address ?? null, bodyBytes };
+}
+
+/** What no client could send; everything else is for the gateway to judge. */
+function urlProblem(url: string): string | null {
+  const authority = /^https?:\/\/([^/?#]*)/i.exec(url)?.[1] ?? '';
+  if (authority === '') return `'${url}' has no host; write http://host/path`;
+  if (authority.includes('@')) return `'${url}' holds user information, which is not sent in requests; write -H 'authorization: …'`;
+  const port = /:(\d+)$/.exec(authority)?.[1];
+  return port !== undefined && (Number(port) > 65_535 || Number(port) === 0) ? `'${url}': port ${port} is not one; write 1 to 65535` : null;
 }
 
 interface Failed {
@@ -132,7 +146,10 @@ async function remote(asked: Asked, server: string): Promise<ExplainResult | Fai
     if (isResult(result)) return result;
     return { error: `${server} does not answer as a Weir admin API`, code: exitCode.unavailable };
   } catch (error) {
-    return { error: `${server} cannot be asked: ${error instanceof Error ? error.message : String(error)}`, code: exitCode.unavailable };
+    // fetch hides the reason ("connection refused") in its cause.
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const text = cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause);
+    return { error: `${server} cannot be asked: ${text}; is weir running with --admin ${server}?`, code: exitCode.unavailable };
   }
 }
 

@@ -57,9 +57,17 @@ export function countBy(diagnostics: readonly Diagnostic[], severity: Severity):
 
 const colors = { error: 'red', warning: 'yellow', info: 'cyan' } as const;
 
+/** Control characters of somebody's file are shown, not sent to the terminal. */
+function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
 /** `file:line:column severity CODE message`, the hint indented below. */
 export function diagnosticText(diagnostic: Diagnostic, color: boolean): string {
-  const { file, line, column, severity, code, message, hint } = diagnostic;
+  const { line, column, severity, code } = diagnostic;
+  const [file, message] = [printable(diagnostic.file), printable(diagnostic.message)];
+  const hint = diagnostic.hint === undefined ? undefined : printable(diagnostic.hint);
   const where = file === '' ? '' : `${file}${line > 0 ? `:${line}:${column}` : ''} `;
   const word = color ? styleText([colors[severity], 'bold'], severity, { validateStream: false }) : severity;
   const place = color ? styleText('bold', where, { validateStream: false }) : where;

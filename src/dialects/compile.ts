@@ -83,7 +83,9 @@ export async function compileSources(
     snapshot = finished.snapshot;
     append(diagnostics, finished.diagnostics);
   }
-  append(diagnostics, analyse(snapshot, sources.length + unreadable.length));
+  // Empty files and comments are as little as no file.
+  const nothing = resources.length === 0 && diagnostics.length === 0 && unreadable.length === 0;
+  append(diagnostics, analyse(snapshot, nothing ? 0 : sources.length + unreadable.length));
   snapshot = { ...snapshot, status: markQuarantined(snapshot.status, kept.resources, diagnostics) };
   return { snapshot, diagnostics: inOrder(diagnostics), resources: kept.resources, memory: kept.memory };
 }

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { diagnose } from '../analysis/messages.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
@@ -56,14 +56,35 @@ export function readSources(paths: readonly string[], stdin: string | null = nul
     directories: [],
     seen: new Set(),
   };
-  for (const { file } of list.files) {
+  for (const { file, stat } of list.files) {
     try {
-      sources.push({ file, text: file === '-' ? (stdin ?? readFileSync(0, 'utf8')) : readFileSync(file, 'utf8') });
+      const text =
+        file === '-' ? (stdin ?? readFileSync(0, 'utf8')) : stat?.isFile() === true ? readFileSync(file, 'utf8') : readStream(file);
+      if (text === null) refuse(file, `${file} is larger than ${maxFileBytes} bytes`, 'Split it into several files.', problems);
+      else sources.push({ file, text });
     } catch (error) {
       unreadable(file, error, problems);
     }
   }
   return { sources, diagnostics: problems.diagnostics, unreadable: problems.unreadable };
+}
+
+/** A pipe or a device tells no size: null when it gives too much. */
+function readStream(file: string): string | null {
+  const descriptor = openSync(file, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; size <= maxFileBytes;) {
+      const chunk = Buffer.allocUnsafe(1024 * 1024);
+      const length = readSync(descriptor, chunk);
+      if (length === 0) return Buffer.concat(chunks).toString('utf8');
+      chunks.push(chunk.subarray(0, length));
+      size += length;
+    }
+    return null;
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /**

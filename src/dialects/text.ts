@@ -17,6 +17,8 @@ export interface ParsedText {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Characters of the library's messages, which quote the text. */
+const maxQuoted = 200;
 /** Each alias may stand for this many nodes in all: "billion laughs" ends here. */
 const maxAliases = 100;
 
@@ -250,7 +252,8 @@ function sentence(message: string, code: ErrorCode | null): string {
   if (code === 'DUPLICATE_KEY') return 'a field occurs twice in one map';
   if (code === 'TAB_AS_INDENT') return 'a tab is used as indentation';
   const text = message.replace(/ at line \d+, column \d+:?[\s\S]*$/, '').trim();
-  return `not valid YAML: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+  if (text.startsWith('Excessive alias count')) return 'its aliases stand for more text than is read';
+  return `not valid YAML: ${text.charAt(0).toLowerCase()}${text.slice(1, maxQuoted)}${text.length > maxQuoted ? ' …' : ''}`;
 }
 
 function hintFor(code: ErrorCode): string {
