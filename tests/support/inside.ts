@@ -13,6 +13,8 @@ export interface InsideAnswer {
   readonly index: number;
   readonly timers: number;
   readonly heapMiB: number;
+  /** Buffers outside the heap, after a collection where the program was started with --expose-gc. */
+  readonly buffersMiB: number;
 }
 
 const channel = new BroadcastChannel('weir-test-inside');
@@ -30,7 +32,9 @@ if (isMainThread && process.argv.length > 1) {
     if (!isQuestion(data)) return;
     if (data.type === 'count') {
       const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-      channel.postMessage({ index, timers, heapMiB: process.memoryUsage().heapUsed / 2 ** 20 } satisfies InsideAnswer);
+      globalThis.gc?.();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      channel.postMessage({ index, timers, heapMiB: heapUsed / 2 ** 20, buffersMiB: arrayBuffers / 2 ** 20 } satisfies InsideAnswer);
     } else if (data.index === index) {
       const table = new SharedTable(limitMemory);
       if (data.locked) for (let set = 0; set < table.sets; set++) table.lock(set);

@@ -46,7 +46,9 @@ export class Program {
     const command = ['run', '-f', path, ...flags, '--access-log', 'off', '--log-format', 'text', ...args];
     const child = spawn(executable, command, {
       stdio: ['ignore', 'ignore', 'pipe', ...(inside ? ['ipc' as const] : [])],
-      env: inside ? { ...process.env, NODE_OPTIONS: `--require ${fileURLToPath(new URL('./inside.ts', import.meta.url))}` } : process.env,
+      env: inside
+        ? { ...process.env, NODE_OPTIONS: `--expose-gc --require ${fileURLToPath(new URL('./inside.ts', import.meta.url))}` }
+        : process.env,
     });
     const program = new Program(child);
     await program.until(() => /ready in \d+ ms/.test(program.stderr));
