@@ -1,3 +1,4 @@
+import { joinAddress } from '../../base/ip.ts';
 import type { LocalReply } from '../../filters/define.ts';
 import type { ExchangeRecord } from '../../telemetry/record.ts';
 import { RequestContext } from '../chain/request-context.ts';
@@ -19,8 +20,8 @@ export interface Downstream {
   /** The client's address and port as the socket has them. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** `ip:port` of our end. */
   readonly localAddress: string;
-  readonly localPort: number;
   readonly connectionId: number;
   /** The upstream is ready: moves the body bytes that are here, and those to come, to `attempt.sendBody`. */
   pumpBody(): void;
@@ -35,6 +36,8 @@ export interface Downstream {
   endResponse(trailers: Trailers | null): void;
   /** Ends the assembled write of this event. */
   flush(): boolean;
+  /** The same, at the end of this turn: for small messages that are complete. */
+  post(): void;
   /** The exchange must be looked at again at this monotonic time. */
   limitTime(at: number): void;
   startTunnel(head: ResponseHead): void;
@@ -201,13 +204,13 @@ export class Exchange implements ExchangeRecord {
 
   // What the log reads and nobody else computes.
   get downstreamRemoteAddress(): string {
-    return join(this.context.remoteAddress, this.down.remotePort);
+    return joinAddress(this.context.remoteAddress, this.down.remotePort);
   }
   get downstreamDirectRemoteAddress(): string {
-    return join(this.down.remoteAddress, this.down.remotePort);
+    return joinAddress(this.down.remoteAddress, this.down.remotePort);
   }
   get downstreamLocalAddress(): string {
-    return join(this.down.localAddress, this.down.localPort);
+    return this.down.localAddress;
   }
   get connectionId(): number {
     return this.down.connectionId;
@@ -235,8 +238,4 @@ export class Exchange implements ExchangeRecord {
   responseTrailer(name: string): string | null {
     return this.responseHeader(`trailer:${name}`);
   }
-}
-
-function join(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -140,7 +140,7 @@ export class Attempt implements UpstreamUser {
     staging.append(crlf, 0, 2);
     this.headSent = true;
     x.down.pumpBody();
-    if (this.connection === connection) staging.flush(connection.socket);
+    if (this.connection === connection) staging.post(connection.socket);
   }
 
   private appendHeaders(): void {
@@ -356,7 +356,7 @@ export class Attempt implements UpstreamUser {
   private endOfResponse(surplus: boolean, trailers: Trailers | null): void {
     const { x, head } = this;
     x.down.endResponse(trailers);
-    x.down.flush();
+    x.down.post();
     // Servers differ on what follows a request that offered an upgrade they did not take.
     this.release(head.keepAlive && !surplus && x.upgradeTo === '' && x.down.requestDone && this.phase === 'body');
     x.down.finish();
@@ -429,7 +429,7 @@ export class Attempt implements UpstreamUser {
     const { x } = this;
     if (this.phase === 'idle') return;
     const wasReused = this.reused;
-    this.x.worker.staging.length = 0;
+    this.x.worker.staging.discard();
     this.release(false);
     if (!x.responseStarted && this.tries < maxAttempts && this.mayRepeat(failure, wasReused)) {
       this.freshOnly = failure.retry === 'safe';
@@ -458,10 +458,12 @@ export class Attempt implements UpstreamUser {
     const { connection } = this;
     if (connection === null) return true;
     this.x.bytesReceived += chunk.length;
+    this.x.worker.staging.flushPosted();
     return connection.socket.write(chunk);
   }
 
   endTunnel(): void {
+    this.x.worker.staging.flushPosted();
     this.connection?.socket.end();
   }
 

@@ -1,3 +1,4 @@
+import { joinAddress } from '../../base/ip.ts';
 import type { Endpoint } from '../../model/cluster.ts';
 import type { UpstreamConnection } from './connection.ts';
 
@@ -111,7 +112,7 @@ export class EndpointState {
 }
 
 export function endpointKey(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return joinAddress(address, port);
 }
 
 /** Authority of an endpoint as Kong sends it: the name it was found under, with a port that is not http's own. */

@@ -141,7 +141,7 @@ export class ResponseWriter {
     this.connection(options);
     staging.appendText('\r\n');
     if (withBody) staging.append(body, 0, body.length);
-    staging.flush(this.socket);
+    staging.post(this.socket);
     return withBody ? body.length : 0;
   }
 

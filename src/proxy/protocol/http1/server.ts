@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { plainAddress } from '../../../base/ip.ts';
+import { joinAddress, plainAddress } from '../../../base/ip.ts';
 import { Deadline } from '../../../base/wheel.ts';
 import type { LocalReply } from '../../../filters/define.ts';
 import { failures, type Failure } from '../../failure.ts';
@@ -97,11 +97,7 @@ export class ServerConnection implements Downstream, BodySink {
   }
 
   get localAddress(): string {
-    return plainAddress(this.socket.localAddress ?? '');
-  }
-
-  get localPort(): number {
-    return this.socket.localPort ?? 0;
+    return joinAddress(plainAddress(this.socket.localAddress ?? ''), this.socket.localPort ?? 0);
   }
 
   /** No exchange and no byte of one: may be closed without loss. */
@@ -114,6 +110,7 @@ export class ServerConnection implements Downstream, BodySink {
   }
 
   close(): void {
+    this.worker.staging.flushPosted();
     this.state = 'closed';
     this.socket.destroy();
   }
@@ -129,7 +126,7 @@ export class ServerConnection implements Downstream, BodySink {
   /** A bug in one exchange ends that exchange, not the worker. */
   onFault(error: unknown): void {
     this.worker.onFault(error);
-    this.worker.staging.length = 0;
+    this.worker.staging.discard();
     this.reading = false;
     this.x.attempt.cancel();
     if (this.x.live) {
@@ -161,9 +158,6 @@ export class ServerConnection implements Downstream, BodySink {
       case 'linger':
         this.drained += chunk.length;
         if (this.drained > drainBytes) this.socket.destroy();
-        return;
-      case 'closed':
-        return;
     }
   }
 
@@ -203,7 +197,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.continued = false;
     this.x.begin(now);
     if (used < 0) {
-      this.refuseHead(-used);
+      this.loseHead({ ...failures.badHead, status: -used }, head.error);
       return true;
     }
     input.from += used;
@@ -217,17 +211,18 @@ export class ServerConnection implements Downstream, BodySink {
     return true;
   }
 
-  private refuseHead(status: number): void {
+  /** No head that could be trusted: there is no telling where its body would end. */
+  private loseHead(failure: Failure, details?: string): void {
     this.request.lose();
     this.x.method = '-';
-    this.failRequest({ ...failures.badHead, status }, this.head.error);
+    this.failRequest(failure, details);
   }
 
   /** The request cannot be carried on and the rest of it cannot be trusted: answer and close. */
   private failRequest(failure: Failure, details = failure.details): void {
     const { x } = this;
     this.closeAfter = true;
-    this.worker.staging.length = 0;
+    this.worker.staging.discard();
     x.attempt.cancel();
     x.flag({ flag: failure.flag, details });
     if (x.responseStarted) this.abort();
@@ -239,6 +234,7 @@ export class ServerConnection implements Downstream, BodySink {
     if (!request.done && input.isEmpty && this.head.expectContinue && !this.continued && request.bytes === 0 && !this.x.responseStarted) {
       // We take the body now: the one place that answers Expect (RFC 9110 §10.1.1).
       this.continued = true;
+      this.worker.staging.flushPosted();
       this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
     }
     const result = request.read(input, this);
@@ -336,6 +332,10 @@ export class ServerConnection implements Downstream, BodySink {
     return this.writer.flush();
   }
 
+  post(): void {
+    this.worker.staging.post(this.socket);
+  }
+
   startTunnel(head: ResponseHead): void {
     this.state = 'tunnel';
     this.writer.switchProtocols(head, this.x.upgradeTo);
@@ -348,12 +348,14 @@ export class ServerConnection implements Downstream, BodySink {
 
   /** The upstream has closed its side of the tunnel. */
   endTunnel(): void {
+    this.worker.staging.flushPosted();
     this.socket.end();
     if (this.clientEnded) this.x.attempt.cancel();
   }
 
   abort(): void {
-    this.worker.staging.length = 0;
+    this.worker.staging.discard();
+    this.worker.staging.flushPosted();
     this.x.attempt.cancel();
     const begun = this.x.responseStarted;
     this.x.end(performance.now());
@@ -401,6 +403,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.input.drop();
     this.state = 'linger';
     this.drained = 0;
+    this.worker.staging.flushPosted();
     this.socket.end();
     if (this.clientEnded) return this.socket.destroySoon();
     this.worker.wheel.arm(this.deadline, performance.now() + lingerMs);
@@ -414,6 +417,7 @@ export class ServerConnection implements Downstream, BodySink {
 
   private onEnd(): void {
     this.clientEnded = true;
+    this.worker.staging.flushPosted();
     switch (this.state) {
       case 'idle':
         if (this.input.isEmpty) this.finishConnection();
@@ -429,8 +433,6 @@ export class ServerConnection implements Downstream, BodySink {
       case 'drain':
       case 'linger':
         return this.socket.destroySoon();
-      case 'closed':
-        return;
     }
   }
 
@@ -466,9 +468,7 @@ export class ServerConnection implements Downstream, BodySink {
       case 'head':
         this.state = 'exchange';
         this.x.begin(now);
-        this.x.method = '-';
-        this.request.lose();
-        return this.failRequest(failures.headTimeout);
+        return this.loseHead(failures.headTimeout);
       case 'exchange':
       case 'tunnel':
         return this.checkExchange(now);
