@@ -76,8 +76,14 @@ export class BackendPeer {
   private closed = false;
   private resetLater = false;
 
-  constructor(socket: UpstreamSocket, nextAnswer: () => Answer) {
+  /** The exchange that the last request belongs to. */
+  private exchange = -1;
+  /** The exchange that the engine is at; -1: none. */
+  private readonly live: () => number;
+
+  constructor(socket: UpstreamSocket, live: () => number, nextAnswer: () => Answer) {
     this.socket = socket;
+    this.live = live;
     this.reader = new RequestReader(nextAnswer);
   }
 
@@ -99,6 +105,7 @@ export class BackendPeer {
     }
     const released = this.socket.release();
     this.read();
+    if (this.live() > this.exchange) this.hush();
     const sent = this.send();
     const delivered = this.socket.deliver();
     return released || sent || delivered;
@@ -108,12 +115,17 @@ export class BackendPeer {
   read(): void {
     if (this.socket.sent.length === this.seen) return;
     this.seen = this.socket.sent.length;
-    // What a peer says behind its last answer, when the next request is on its way already, is taken for the next answer by anyone.
-    const begin = (): void => {
-      this.outgoing = [];
-      this.socket.forget();
-    };
+    const begin = (): void => void (this.exchange = this.live());
     this.reader.read(this.received.toString('latin1'), begin, (served) => this.answer(served));
+  }
+
+  /**
+   * What a peer says behind its last answer, when the next request is on its way already, is taken for the next answer by
+   * anyone: it is not said.
+   */
+  private hush(): void {
+    this.outgoing = [];
+    this.socket.forget();
   }
 
   private answer(served: Served): void {

@@ -105,7 +105,8 @@ export class Lane {
   }
 
   private connect(socket: UpstreamSocket): UpstreamSocket {
-    const peer = new BackendPeer(socket, () => {
+    const live = (): number => (this.worker.active > 0 ? this.ended.length : -1);
+    const peer = new BackendPeer(socket, live, () => {
       const { answers } = this.running ?? { answers: [] };
       return answers[this.answers++ % answers.length];
     });
