@@ -45,7 +45,7 @@ export class DataWorker implements WorkerRuntime {
     this.chainContext = this.contextOf(null);
     this.sockets = new Sockets(this);
     this.wheel.start();
-    setInterval(() => this.telemetry.flush(), tickMs * 2);
+    setInterval(() => this.tick(), tickMs * 2);
     send({ type: 'ready' });
   }
 
@@ -63,6 +63,11 @@ export class DataWorker implements WorkerRuntime {
   readonly onClose = (endpoint: EndpointState, failedToConnect: boolean): void => {
     this.telemetry.upstreamClosed(endpoint, failedToConnect);
   };
+
+  private tick(): void {
+    for (const runtime of this.listeners.values()) this.telemetry.gauge(runtime.name, runtime.active);
+    this.telemetry.flush();
+  }
 
   onMessage(message: ToWorker): void {
     switch (message.type) {

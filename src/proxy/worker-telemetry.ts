@@ -32,6 +32,11 @@ export class WorkerTelemetry implements Telemetry {
     this.log?.add(record);
   }
 
+  /** Gauges that are read off at the tick instead of counted at each request. */
+  gauge(listener: string, active: number): void {
+    this.listener(listener).rqActive.set(active);
+  }
+
   flush(): void {
     this.log?.flush();
   }

@@ -86,7 +86,7 @@ export class Chain {
     from = 0,
   ): LocalReply | undefined | Promise<LocalReply | undefined> {
     for (let i = from; i < this.slots.length; i++) {
-      const slot = this.slots[i]!;
+      const slot = this.slots[i];
       const hooks = slot.pick(request);
       const hook = hooks?.[stage];
       if (trail !== null) beginNotes(request);
@@ -110,7 +110,7 @@ export class Chain {
 
   response(response: FilterResponse): void {
     for (let i = this.slots.length - 1; i >= 0; i--) {
-      const hooks = this.slots[i]!.pick(response.request);
+      const hooks = this.slots[i].pick(response.request);
       hooks?.onResponse?.(response);
     }
   }

@@ -21,6 +21,8 @@ export class ListenerRuntime {
   private readonly free: ServerConnection[] = [];
   /** One object for all heads of this listener, so that a new revision's limits hold for connections that go on. */
   readonly headLimits: { maxHeadBytes: number; maxHeaders: number; maxTargetBytes: number };
+  /** Exchanges under way. */
+  active = 0;
   /** The configuration names it no more: answers carry `Connection: close`. */
   closing = false;
   private trusted: BlockList | null;

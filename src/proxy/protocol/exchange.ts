@@ -162,6 +162,7 @@ export class Exchange implements ExchangeRecord {
     this.context.reset();
     this.context.startMs = this.startMs;
     this.worker.active++;
+    this.at.active++;
     this.worker.lastRequestAt = now;
   }
 
@@ -186,6 +187,7 @@ export class Exchange implements ExchangeRecord {
     if (!this.live) return;
     this.live = false;
     this.worker.active--;
+    this.at.active--;
     this.durationMs = now - this.startedAt;
     if (this.requestReceivedAt > 0) this.requestDurationMs = this.requestReceivedAt - this.startedAt;
     if (this.firstByteAt > 0) {

@@ -156,6 +156,7 @@ export class ServerConnection implements Downstream, BodySink {
         if (!this.x.attempt.tunnel(chunk)) this.pause();
         return;
       case 'linger':
+      case 'closed':
         this.drained += chunk.length;
         if (this.drained > drainBytes) this.socket.destroy();
     }
@@ -432,6 +433,7 @@ export class ServerConnection implements Downstream, BodySink {
         return this.x.attempt.endTunnel();
       case 'drain':
       case 'linger':
+      case 'closed':
         return this.socket.destroySoon();
     }
   }
