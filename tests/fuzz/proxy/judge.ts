@@ -240,7 +240,8 @@ async function judgeWaiting(
   if (!waited) return ended.some(({ responseCode }) => responseCode === 101) ? '' : `request ${settled} was whole and is not looked at`;
   const record = ended[settled];
   if (record === undefined || record.responseCode === 101) return '';
-  const served = (forwarded.get(record.requestId) ?? []).at(-1)?.served;
+  // A second try was made when the backend closed.
+  const served = forwarded.get(record.requestId)?.[0]?.served;
   if (served === undefined) return `request ${settled} was whole and went nowhere`;
   if (!served.complete) return `request ${settled} was whole and did not go on to its end`;
   const { messages } = await oracleResponse(Buffer.from(served.sent, 'latin1'), record.method);

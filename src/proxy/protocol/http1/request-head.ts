@@ -174,7 +174,8 @@ export class RequestHead extends Head {
     }
     this.settleConnection();
     // What follows an offered upgrade may be the other protocol's bytes, and parsers differ: it is never read as another request.
-    if (this.upgrade !== '') this.keepAlive = false;
+    // In HTTP/1.0 too, where Upgrade means nothing (RFC 9110 §7.8), but not to every server.
+    if (this.connectionUpgrade && this.upgradeAt !== -1) this.keepAlive = false;
     if (this.minor === 0) {
       this.expectContinue = false;
       this.hasUnknownExpectation = false;
