@@ -88,6 +88,7 @@ class Bench {
   readonly rig: Rig;
   readonly backend: Scripted;
   private logged = 0;
+  private clients = 0;
 
   private constructor(rig: Rig, backend: Scripted) {
     this.rig = rig;
@@ -111,11 +112,14 @@ class Bench {
 
   /** Sends each on a connection of its own, closes our side, waits for the other, and finds the log lines of each. */
   async send(all: readonly Sent[]): Promise<Seen[]> {
-    const seen: { readonly sent: Sent; readonly client: RawClient; readonly port: number }[] = [];
+    const seen: { readonly sent: Sent; readonly client: RawClient; readonly address: string }[] = [];
     for (let at = 0; at < all.length; at += together) {
       const batch = all.slice(at, at + together).map(async (sent) => {
-        const client = await RawClient.connect(this.rig.port);
-        seen.push({ sent, client, port: client.socket.localPort ?? 0 });
+        // An address of its own each, by which its log lines are known: ports come again.
+        const number = ++this.clients;
+        const address = `127.1.${number >> 8}.${number & 255}`;
+        const client = await RawClient.connect(this.rig.port, true, address);
+        seen.push({ sent, client, address });
         for (const piece of sent.pieces) {
           if (client.socket.writable) client.send(piece);
           await new Promise((resolve) => setImmediate(resolve));
@@ -126,19 +130,19 @@ class Bench {
       await Promise.all(batch);
     }
     const lines = await this.lines();
-    const found = seen.map(({ sent, client, port }) => ({ ...sent, client, ended: lines.get(port) ?? [] }));
+    const found = seen.map(({ sent, client, address }) => ({ ...sent, client, ended: lines.get(address) ?? [] }));
     for (const { client } of found) client.close();
     return found;
   }
 
-  /** Log lines by the client's port, once that of a last request is there. */
-  private async lines(): Promise<Map<number, Ended[]>> {
+  /** Log lines by the client's address, once that of a last request is there. */
+  private async lines(): Promise<Map<string, Ended[]>> {
     const last = await RawClient.connect(this.rig.port);
     const marker = `/last-${this.logged++}`;
     last.send(`GET ${marker} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
     await last.toEnd();
     last.close();
-    const out = new Map<number, Ended[]>();
+    const out = new Map<string, Ended[]>();
     for (let count = 1; ; count++) {
       const lines = (await this.rig.logged(count)).map((line) => lineSchema.parse(line));
       if (!lines.some(({ path }) => path === marker)) {
@@ -146,8 +150,8 @@ class Bench {
         continue;
       }
       for (const line of lines) {
-        const port = Number(line.downstream_remote_address.split(':').at(-1));
-        out.set(port, [...(out.get(port) ?? []), endedOf(line)]);
+        const address = line.downstream_remote_address.split(':')[0];
+        out.set(address, [...(out.get(address) ?? []), endedOf(line)]);
       }
       return out;
     }

@@ -146,8 +146,8 @@ export class RawClient {
     });
   }
 
-  static async connect(port: number, allowHalfOpen = true): Promise<RawClient> {
-    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen, noDelay: true });
+  static async connect(port: number, allowHalfOpen = true, localAddress = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen, noDelay: true, localAddress });
     const client = new RawClient(socket);
     await once(socket, 'connect');
     return client;
