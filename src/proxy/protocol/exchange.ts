@@ -206,7 +206,8 @@ export class Exchange implements ExchangeRecord {
 
   // What the log reads and nobody else computes.
   get downstreamRemoteAddress(): string {
-    return joinAddress(this.context.remoteAddress, this.down.remotePort);
+    // A refused head never got as far as the search for the client behind trusted hops.
+    return joinAddress(this.context.remoteAddress === '' ? this.down.remoteAddress : this.context.remoteAddress, this.down.remotePort);
   }
   get downstreamDirectRemoteAddress(): string {
     return joinAddress(this.down.remoteAddress, this.down.remotePort);

@@ -115,7 +115,10 @@ export class BackendPeer {
   read(): void {
     if (this.socket.sent.length === this.seen) return;
     this.seen = this.socket.sent.length;
-    const begin = (): void => void (this.exchange = this.live());
+    const begin = (): void => {
+      this.hush();
+      this.exchange = this.live();
+    };
     this.reader.read(this.received.toString('latin1'), begin, (served) => this.answer(served));
   }
 

@@ -135,8 +135,12 @@ export abstract class Head extends FieldSection {
       case Known.trailer:
         this.trailerAt = i;
         return 0;
-      case Known.keepAlive:
       case Known.proxyConnection:
+        // It means nothing (RFC 9112 appendix C.2.2), but some servers read it as Connection: what follows is then safe from neither.
+        this.dropLine(i);
+        if (!this.isKeepAlive(i)) this.close = true;
+        return 0;
+      case Known.keepAlive:
       case Known.http2Settings:
       case Known.te:
         this.dropLine(i);
@@ -187,12 +191,17 @@ export abstract class Head extends FieldSection {
   /** -status for a transfer coding other than `chunked`. */
   protected abstract readonly unknownCoding: number;
 
+  private isKeepAlive(i: number): boolean {
+    const start = this.valueStart(i);
+    return this.valueEnd(i) - start === 10 && is(this.buf, start, 'keep-alive');
+  }
+
   private readConnection(i: number): void {
     const { buf } = this;
     const start = this.valueStart(i);
     const length = this.valueEnd(i) - start;
     // Nearly every Connection is one of these two; others wait until all lines are there.
-    if (length === 10 && is(buf, start, 'keep-alive')) this.connectionKeepAlive = true;
+    if (this.isKeepAlive(i)) this.connectionKeepAlive = true;
     else if (length === 5 && is(buf, start, 'close')) this.close = true;
     else this.connectionOdd = true;
   }
