@@ -40,7 +40,7 @@ Written by \`${results.command}\`; do not edit. Date: ${new Date().toISOString()
 How it is measured: the gateway (whole process tree) is pinned to one CPU, nginx as the upstream and wrk as the load to the other. **CPU µs**
 is user + system time from \`/proc/PID/stat\` divided by finished requests (or by MiB of body), and is the figure to compare: throughput and
 latency depend on the CPU that load and upstream share. Where a gateway was **busy** below 90 %, throughput and latency say little about it.
-Every contender keeps \`Host\` and adds \`X-Forwarded-For\` and \`X-Forwarded-Proto\`; Weir alone also makes an \`x-request-id\` and
+Every contender keeps \`Host\` and adds \`X-Forwarded-For\` and \`X-Forwarded-Proto\`, nginx and Weir \`X-Request-Id\` too; Weir alone
 counts its metrics, in every row.
 `;
 

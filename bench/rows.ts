@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import type { Contender } from './contenders/contender.ts';
 import { nginxLargeBuffers, nginxLog, nginxLogBuffered, nginxLogLimit, nginxLua, nginxPlain } from './contenders/nginx.ts';
 import { caddy, fastifyProxy, haproxyLargeBuffers, haproxyPlain, nodeUndici } from './contenders/others.ts';
-import { weirKey, weirLog, weirLogLimit, weirPlain } from './contenders/weir.ts';
+import { weirJsonLog, weirKey, weirLog, weirLogLimit, weirPlain } from './contenders/weir.ts';
 import { freePort, untilListening, type Started } from './process.ts';
 import { wrk } from './wrk.ts';
 
@@ -38,9 +38,18 @@ export const rows: readonly Row[] = [
     ...common,
     id: 'log',
     title: 'Access log and metrics',
-    contenders: [weirLog, nginxLog, nginxLogBuffered],
+    contenders: [weirLog, nginxLog, nginxLogBuffered, weirJsonLog],
     peer: nginxLog,
     target: 1.0,
+  },
+  {
+    ...common,
+    id: 'packet',
+    title: 'Access log and metrics, responses that arrive in one packet',
+    contenders: [weirLog, nginxLog],
+    peer: nginxLog,
+    target: 1.0,
+    path: '/packet',
   },
   {
     ...common,

@@ -41,6 +41,7 @@ http {
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Request-Id $request_id;
     }
   }
 }`,
@@ -125,10 +126,11 @@ export const nginxLua = nginx({
       }`,
 });
 
-/** The upstream of every row: /1k answers 1,024 bytes, /1m a file of 1 MiB, anything else 1,024 bytes too. */
+/** The upstream of every row: /1k and /1m are files of 1 KiB and 1 MiB, sent as nginx sends files: head and body apart; anything else is 1,024 bytes in one packet. */
 export function startUpstream(site: Site): ReturnType<typeof start> {
   const root = join(site.directory, 'root');
   mkdirSync(root);
+  writeFileSync(join(root, '1k'), Buffer.alloc(1024, 'k'));
   writeFileSync(join(root, '1m'), Buffer.alloc(1024 * 1024, 'm'));
   return launch(
     site,
@@ -146,6 +148,7 @@ http {
   server {
     listen 127.0.0.1:${site.port} backlog=4096;
     root ${root};
+    location = /1k { }
     location = /1m { }
     location / { return 200 "${'k'.repeat(1024)}"; }
   }

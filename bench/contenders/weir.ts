@@ -80,7 +80,8 @@ export async function runArguments(file: string, directory: string, log: string,
 interface Variant {
   readonly name: string;
   readonly config: (site: Site) => string;
-  readonly log: boolean;
+  /** Format of the access log; null: none. */
+  readonly log: 'text' | 'json' | null;
   readonly headers?: readonly string[];
   /** Port in the configuration when it is not the site's. */
   readonly configuredPort?: number;
@@ -102,7 +103,7 @@ function weir(variant: Variant): Contender {
         weirProgram,
         ...['run', '-f', file, '--workers', '1', '--admin', `127.0.0.1:${variant.adminPort}`],
         ...['--data', join(site.directory, 'data'), '--no-watch'],
-        ...['--access-log', variant.log ? join(site.directory, 'access.log') : 'off', '--log-format', 'json'],
+        ...['--access-log', variant.log === null ? 'off' : join(site.directory, 'access.log'), '--log-format', variant.log ?? 'text'],
         ...mapped,
       ];
       return start(command, { cpu: site.cpu, cwd: site.directory, log: join(site.directory, 'output.log') });
@@ -120,18 +121,19 @@ const limitPolicy = {
   },
 };
 
-export const weirPlain = weir({ name: 'Weir (metrics on)', config: (site) => istioConfig(site), log: false, adminPort: 29_901 });
-export const weirLog = weir({ name: 'Weir + JSON log + metrics', config: (site) => istioConfig(site), log: true, adminPort: 29_902 });
+export const weirPlain = weir({ name: 'Weir (metrics on)', config: (site) => istioConfig(site), log: null, adminPort: 29_901 });
+export const weirLog = weir({ name: 'Weir + text log + metrics', config: (site) => istioConfig(site), log: 'text', adminPort: 29_902 });
+export const weirJsonLog = weir({ name: 'Weir + JSON log + metrics', config: (site) => istioConfig(site), log: 'json', adminPort: 29_905 });
 export const weirLogLimit = weir({
-  name: 'Weir + JSON log + metrics + limit',
+  name: 'Weir + text log + metrics + limit',
   config: (site) => istioConfig(site, [limitPolicy]),
-  log: true,
+  log: 'text',
   adminPort: 29_903,
 });
 export const weirKey = weir({
   name: 'Weir: key, limit, JSON log, metrics',
   config: kongConfig,
-  log: true,
+  log: 'json',
   headers: [`apikey: ${apiKey}`],
   configuredPort: 8000,
   adminPort: 29_904,
