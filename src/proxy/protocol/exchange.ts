@@ -160,6 +160,8 @@ export class Exchange implements ExchangeRecord {
       this.capturedValues.length = 0;
     }
     this.context.reset();
+    // Of a head that is refused nothing more is known, and the object had another client before.
+    this.context.remoteAddress = this.down.remoteAddress;
     this.context.startMs = this.startMs;
     this.worker.active++;
     this.at.active++;
@@ -206,8 +208,7 @@ export class Exchange implements ExchangeRecord {
 
   // What the log reads and nobody else computes.
   get downstreamRemoteAddress(): string {
-    // A refused head never got as far as the search for the client behind trusted hops.
-    return joinAddress(this.context.remoteAddress === '' ? this.down.remoteAddress : this.context.remoteAddress, this.down.remotePort);
+    return joinAddress(this.context.remoteAddress, this.down.remotePort);
   }
   get downstreamDirectRemoteAddress(): string {
     return joinAddress(this.down.remoteAddress, this.down.remotePort);
