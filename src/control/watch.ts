@@ -124,7 +124,10 @@ function directoriesOf(paths: readonly string[]): ReadonlySet<string> {
 
 function fingerprint(paths: readonly string[]): Fingerprint {
   const marks = new Map<string, { readonly mark: string; readonly empty: boolean }>();
-  for (const { file, stat } of listFiles(paths).files) {
+  const { files, unreadable } = listFiles(paths);
+  // A link to nowhere and a closed directory are news, too.
+  for (const path of unreadable) marks.set(path, { mark: 'unreadable', empty: true });
+  for (const { file, stat } of files) {
     if (stat !== null) marks.set(file, { mark: `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}`, empty: stat.size === 0 });
   }
   return marks;

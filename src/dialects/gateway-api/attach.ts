@@ -91,7 +91,12 @@ function attachParent(
     };
   const gateway = gateways.get(`${namespace}/${ref.name}`);
   if (gateway === undefined)
-    return { code: 'WR0301', reason: 'NoMatchingParent', message: `${what} is not in the configuration: the route is not served there` };
+    return {
+      code: 'WR0301',
+      reason: 'NoMatchingParent',
+      message: `${what} is not in the configuration: the route is not served there`,
+      hint: gateways.size === 0 ? 'add the Gateway to the -f paths' : `there are: ${[...gateways.keys()].slice(0, 10).join(', ')}`,
+    };
   return attachGateway(context, gateway, unit, spec, ref);
 }
 
