@@ -46,7 +46,7 @@ function withoutListener(snapshot: Snapshot, files: number): readonly Diagnostic
   if (first === undefined) return [];
   return [
     diagnose('WR0605', first, null, 'nothing opens a port, so no request can arrive', {
-      hint: 'Add an Istio Gateway with servers, a Gateway API Gateway with listeners, or a weir.dev/v1 Listener with a port.',
+      hint: 'Mend the errors of a Gateway that is there, or add one: an Istio Gateway with servers, a Gateway API Gateway with listeners, or a weir.dev/v1 Listener with a port.',
     }),
   ];
 }

@@ -31,7 +31,10 @@ const service = (spec: string): string => document('networking.istio.io/v1', 'Vi
 const route = (spec: string): string => document('gateway.networking.k8s.io/v1', 'HTTPRoute', spec, 'w');
 const entities = (text: string): string => `_format_version: "3.0"\n${text}\n`;
 const nested = `a: ${'['.repeat(50_000)}`;
-const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((name, i) => `${name}: &${name} [${`*${'abcdefgh'[i]},`.repeat(8)}*${'abcdefgh'[i]}]`).join('\n')}\n`;
+const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
+  .split('')
+  .map((name, i) => `${name}: &${name} [${`*${'abcdefgh'[i]},`.repeat(8)}*${'abcdefgh'[i]}]`)
+  .join('\n')}\n`;
 
 const mistakes: readonly Mistake[] = [
   { name: 'wrong indentation', text: 'a:\n  - b\n   - c: d\n e: f\n', code: 'WR0101', says: /YAML/ },
@@ -218,8 +221,7 @@ describe('the running program', () => {
   let program: Program;
   let taken: Server;
   let port = 0;
-  let stop = false;
-  let served = 0;
+  const state = { stop: false, served: 0 };
   const failures: string[] = [];
   let traffic: Promise<void> = Promise.resolve();
 
@@ -231,11 +233,11 @@ describe('the running program', () => {
     await once(taken, 'listening');
     program = await Program.start(directory);
     traffic = (async () => {
-      while (!stop) {
+      while (!state.stop) {
         try {
           const response = await fetch(`http://127.0.0.1:${port}/`);
           await response.text();
-          if (response.status === 200) served++;
+          if (response.status === 200) state.served++;
           else failures.push(`status ${response.status}`);
         } catch (error) {
           failures.push(String(error));
@@ -245,7 +247,7 @@ describe('the running program', () => {
     })();
   });
   after(async () => {
-    stop = true;
+    state.stop = true;
     await traffic;
     await program.kill();
     backend.close();
@@ -260,8 +262,8 @@ describe('the running program', () => {
     const late = setTimeout(() => program.signal('SIGKILL'), 20_000);
     await program.until(() => pattern.test(program.stderr.slice(from)));
     clearTimeout(late);
-    const count = served;
-    while (served < count + 5 && failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const enough = state.served + 5;
+    while (state.served < enough && failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     assert.deepEqual(failures, []);
     assert.equal(program.exit, null);
   }
@@ -333,7 +335,7 @@ describe('the running program', () => {
 
   it('lost no request in all that', () => {
     assert.deepEqual(failures, []);
-    assert.ok(served > 50, `${served} requests`);
+    assert.ok(state.served > 50, `${state.served} requests`);
   });
 });
 

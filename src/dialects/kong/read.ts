@@ -145,7 +145,7 @@ function readEntity(reading: Reading, collection: Collection, raw: unknown, path
   const id = typeof taken.rest.id === 'string' && taken.rest.id !== '' ? taken.rest.id : derivedId(kind, name);
   const checked =
     isRecord(raw) && vault.missing.length === 0 ? checkEntity(kind, taken.rest, { document, path, resource, refs: taken.refs }) : null;
-  if (checked !== null) diagnostics.push(...checked.diagnostics);
+  if (checked !== null) diagnostics.push(...checked.diagnostics.map((one) => nestedHint(one, collection, path)));
   const plugin =
     kind === 'Plugin' || kind === 'FilterChain'
       ? {
@@ -187,6 +187,14 @@ function readEntity(reading: Reading, collection: Collection, raw: unknown, path
   });
   const inner: Around = collection.as === null ? nothingAround : { refs: { [collection.as]: { id } }, names: { [collection.as]: name } };
   for (const [field, inside, entities] of nested) readCollection(reading, inside, entities, [...path, field], inner);
+}
+
+/** Lists of other entities are no fields of the schema, and may be misspelled like these. */
+function nestedHint(one: Diagnostic, { nested }: Collection, path: Path): Diagnostic {
+  const end = `' in ${fieldName(path)}`;
+  if (one.code !== 'WR0104' || !one.message.startsWith("unknown field '") || !one.message.endsWith(end)) return one;
+  const near = nearest(one.message.slice("unknown field '".length, -end.length), Object.keys(nested));
+  return near === null ? one : { ...one, hint: `did you mean '${near}'?` };
 }
 
 /** A list that is none. Policies may have been meant: then their scope is closed. */
