@@ -36,6 +36,7 @@ export class Trailers extends FieldSection {
       case Known.transferEncoding:
       case Known.host:
       case Known.connection:
+      case Known.proxyConnection:
         return this.fail(-400, 'http1.trailer_forbidden');
       default:
         this.dropLine(i);
