@@ -27,7 +27,13 @@ export interface ResolvedEndpoints {
 }
 
 export type ToWorker =
-  | { readonly type: 'apply'; readonly revision: number; readonly tables: FlatTables; readonly bindings: readonly Binding[]; readonly endpoints: readonly ResolvedEndpoints[] }
+  | {
+      readonly type: 'apply';
+      readonly revision: number;
+      readonly tables: FlatTables;
+      readonly bindings: readonly Binding[];
+      readonly endpoints: readonly ResolvedEndpoints[];
+    }
   /** Endpoints travel their own path and never rebuild routes. */
   | { readonly type: 'endpoints'; readonly changed: readonly ResolvedEndpoints[] }
   | { readonly type: 'drain'; readonly timeoutMs: number }
@@ -35,7 +41,11 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: 'ready' }
-  | { readonly type: 'applied'; readonly revision: number; readonly failed: readonly { readonly listener: string; readonly reason: string }[] }
+  | {
+      readonly type: 'applied';
+      readonly revision: number;
+      readonly failed: readonly { readonly listener: string; readonly reason: string }[];
+    }
   | { readonly type: 'drained' }
   /** A bug that ended one exchange; counted, logged, not fatal. */
   | { readonly type: 'fault'; readonly message: string; readonly stack: string }
@@ -47,7 +57,15 @@ export type FromWorker =
 
 export interface ClusterDescription {
   readonly name: string;
-  readonly endpoints: readonly { readonly address: string; readonly port: number; readonly weight: number; readonly active: number; readonly idle: number; readonly connectFailures: number; readonly requests: number }[];
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly port: number;
+    readonly weight: number;
+    readonly active: number;
+    readonly idle: number;
+    readonly connectFailures: number;
+    readonly requests: number;
+  }[];
 }
 
 /** Result of compiling a set of files: what the compile worker hands to the main thread. */
@@ -60,9 +78,22 @@ export interface CompileOutcome {
 }
 
 export interface SnapshotSummary {
-  readonly listeners: readonly { readonly name: string; readonly address: string; readonly port: number; readonly dialect: string; readonly hosts: readonly string[]; readonly routes: number; readonly file: string; readonly line: number }[];
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly port: number;
+    readonly dialect: string;
+    readonly hosts: readonly string[];
+    readonly routes: number;
+    readonly file: string;
+    readonly line: number;
+  }[];
   readonly routes: number;
   readonly clusters: number;
   /** Clusters whose endpoints are names. */
-  readonly dns: readonly { readonly cluster: string; readonly declared: boolean; readonly names: readonly { readonly host: string; readonly port: number; readonly weight: number }[] }[];
+  readonly dns: readonly {
+    readonly cluster: string;
+    readonly declared: boolean;
+    readonly names: readonly { readonly host: string; readonly port: number; readonly weight: number }[];
+  }[];
 }

@@ -470,3 +470,27 @@ await test('a drain answers with Connection: close and then lets go', async (t) 
   assert.equal(client.reset, false);
   await drained;
 });
+
+await test('an answer is sent to its end after Connection: close, however slowly the client reads', async (t) => {
+  const size = 24 * 1024 * 1024;
+  const { port } = await proxied(t, (connection) => {
+    void connection
+      .until((received) => received.includes('\r\n\r\n'))
+      .then(() => {
+        connection.socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`);
+        connection.socket.write(Buffer.alloc(size, 'x'));
+      });
+  });
+  const client = await RawClient.connect(port);
+  let bytes = 0;
+  client.socket.removeAllListeners('data');
+  client.socket.on('data', (text: string) => {
+    bytes += text.length;
+    client.socket.pause();
+    setImmediate(() => client.socket.resume());
+  });
+  client.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  await client.toEnd();
+  assert.ok(bytes > size, `${bytes} bytes`);
+  assert.equal(client.reset, false);
+});

@@ -49,6 +49,8 @@ export class Attempt implements UpstreamUser {
   private headSent = false;
   private bodySent = false;
   private gotBytes = false;
+  /** Count of the staging buffer's writes when the head was posted. */
+  private postedAt = -1;
   private paused = false;
   private patchMark = 0;
   private failedEndpoint: EndpointState | null = null;
@@ -140,7 +142,8 @@ export class Attempt implements UpstreamUser {
     staging.append(crlf, 0, 2);
     this.headSent = true;
     x.down.pumpBody();
-    if (this.connection === connection) staging.post(connection.socket);
+    if (this.connection !== connection) return;
+    this.postedAt = staging.post(connection.socket) ? staging.writes : -1;
   }
 
   private appendHeaders(): void {
@@ -233,6 +236,7 @@ export class Attempt implements UpstreamUser {
   onUpstreamBytes(buffer: Buffer, start: number, end: number): void {
     const { x } = this;
     x.touch(performance.now());
+    if (this.phase === 'head' && this.reused && this.postedAt === x.worker.staging.writes) return this.onEarlyBytes();
     this.gotBytes = true;
     if (this.phase === 'head') this.readHead(buffer, start, end);
     else if (this.phase === 'body') this.readBody(buffer, start, end);
@@ -241,6 +245,14 @@ export class Attempt implements UpstreamUser {
       this.pass(buffer, start, end);
       x.down.flush();
     }
+  }
+
+  /** Bytes before our request was written answer some other request: a desynchronised peer, as on an idle connection. */
+  private onEarlyBytes(): void {
+    if (this.bodySent || this.tries >= maxAttempts) return this.fail({ ...failures.upstreamProtocol, retry: 'no' });
+    this.release(false);
+    this.freshOnly = true;
+    this.next();
   }
 
   private readHead(buffer: Buffer, start: number, end: number): void {

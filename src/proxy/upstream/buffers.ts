@@ -46,6 +46,8 @@ export class Staging {
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];
   private scheduled = false;
+  /** Grows whenever something is written: what was posted before is on its way. */
+  writes = 0;
   /** A write out of the buffer has not been taken whole by its socket. */
   private busy = false;
   private readonly run = (): void => {
@@ -89,21 +91,21 @@ export class Staging {
     this.length = this.from;
   }
 
-  /** Writes the message at the end of this turn, in order with everything posted before. */
-  post(socket: Socket): void {
+  /** Writes the message at the end of this turn, in order with everything posted before. True: it waits. */
+  post(socket: Socket): boolean {
     const { from, length } = this;
-    if (length === from) return;
+    if (length === from) return false;
     if (length - from > maxPostBytes || this.sockets.length >= maxPosted) {
       this.flush(socket);
-      return;
+      return false;
     }
     this.sockets.push(socket);
     this.starts.push(from);
     this.ends.push(length);
     this.from = length;
-    if (this.scheduled) return;
+    if (!this.scheduled) setImmediate(this.run);
     this.scheduled = true;
-    setImmediate(this.run);
+    return true;
   }
 
   /** Writes what is posted and then the message under construction. False: the socket wants no more until it drains. */
@@ -111,6 +113,7 @@ export class Staging {
     if (this.sockets.length > 0) this.writePosted();
     const { from, length } = this;
     if (length === from) return !socket.writableNeedDrain;
+    this.writes++;
     const more = socket.write(this.buffer.subarray(from, length));
     if (socket.writableLength !== 0) this.busy = true;
     this.from = length;
@@ -127,6 +130,7 @@ export class Staging {
 
   private writePosted(): void {
     const { sockets, starts, ends, buffer } = this;
+    this.writes++;
     for (let i = 0; i < sockets.length; i++) {
       const socket = sockets[i];
       if (socket.destroyed) continue;

@@ -13,8 +13,8 @@ import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
 import { replyLines } from './reply-lines.ts';
 import { ResponseWriter } from './response-writer.ts';
-import { drainBytes, drainMs, lingerMs, type State } from './state.ts';
-import { timeLimits } from './time-limits.ts';
+import { drainBytes, drainMs, Linger, lingerMs, type State } from './state.ts';
+import { idleAt, timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
 
 let connectionIds = 0;
@@ -37,6 +37,7 @@ export class ServerConnection implements Downstream, BodySink {
   private readonly x: Exchange;
   private readonly deadline: Deadline;
   private state: State = 'idle';
+  private readonly linger = new Linger();
   private drained = 0;
   private reading = false;
   private paused = false;
@@ -75,7 +76,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.idleSince = performance.now();
     at.connections.add(this);
     this.worker.telemetry.connectionOpened(at.name);
-    this.armIdle();
+    this.worker.wheel.arm(this.deadline, idleAt(this.at, this.idleSince));
     socket.on('data', this.onSocketData);
     socket.on('drain', this.onSocketDrain);
     socket.on('end', this.onSocketEnd);
@@ -102,7 +103,7 @@ export class ServerConnection implements Downstream, BodySink {
 
   /** No exchange and no byte of one: may be closed without loss. */
   get isIdle(): boolean {
-    return this.state === 'idle' && this.input.isEmpty;
+    return this.state === 'idle' && this.input.isEmpty && this.socket.writableLength === 0;
   }
 
   get requestDone(): boolean {
@@ -386,7 +387,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.state = 'idle';
     this.idleSince = now;
     this.input.settle();
-    this.armIdle();
+    this.worker.wheel.arm(this.deadline, idleAt(this.at, this.idleSince));
     this.read();
   }
 
@@ -407,7 +408,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.worker.staging.flushPosted();
     this.socket.end();
     if (this.clientEnded) return this.socket.destroySoon();
-    this.worker.wheel.arm(this.deadline, performance.now() + lingerMs);
+    this.worker.wheel.arm(this.deadline, this.linger.begin(this.socket, performance.now()));
     this.resume();
   }
 
@@ -454,11 +455,6 @@ export class ServerConnection implements Downstream, BodySink {
     this.at.recycle(this);
   }
 
-  private armIdle(): void {
-    const { idleTimeoutMs } = this.at.config.limits;
-    this.worker.wheel.arm(this.deadline, idleTimeoutMs > 0 ? this.idleSince + idleTimeoutMs : Infinity);
-  }
-
   limitTime(at: number): void {
     if (at < this.deadline.at) this.worker.wheel.arm(this.deadline, at);
   }
@@ -474,8 +470,9 @@ export class ServerConnection implements Downstream, BodySink {
       case 'exchange':
       case 'tunnel':
         return this.checkExchange(now);
-      case 'drain':
       case 'linger':
+        return this.worker.wheel.arm(this.deadline, this.linger.next(this.socket, now, this.at.config.limits.streamIdleTimeoutMs));
+      case 'drain':
       case 'closed':
         this.socket.destroy();
     }

@@ -1,4 +1,5 @@
 import { failures, type Failure } from '../../failure.ts';
+import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { Exchange } from '../exchange.ts';
 
 function due(since: number, limit: number | undefined): number {
@@ -23,4 +24,9 @@ export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean,
   if (now >= writeAt) return failures.readTimeout;
   if (now >= idleAt) return failures.streamIdle;
   return Math.min(routeAt, readAt, writeAt, requestAt, idleAt);
+}
+
+/** When a connection that waits for its next request since `since` is closed. */
+export function idleAt(at: ListenerRuntime, since: number): number {
+  return due(since, at.config.limits.idleTimeoutMs);
 }
