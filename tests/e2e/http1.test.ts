@@ -494,3 +494,28 @@ await test('an answer is sent to its end after Connection: close, however slowly
   assert.ok(bytes > size, `${bytes} bytes`);
   assert.equal(client.reset, false);
 });
+
+await test('a head whose body is late goes out alone', async (t) => {
+  const { backend, port } = await proxied(t, (connection) => {
+    void connection
+      .until((received) => received.includes('\r\n\r\n'))
+      .then(() => connection.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n'));
+  });
+  const client = await RawClient.connect(port);
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await client.until((received) => received.endsWith('\r\n\r\n'));
+  (await backend.connection(0)).socket.write('late');
+  await client.until((received) => received.endsWith('late'));
+  client.close();
+});
+
+await test('a head whose body never comes is a failure of the upstream', async (t) => {
+  const { rig, port } = await proxied(t, (connection) => {
+    void connection
+      .until((received) => received.includes('\r\n\r\n'))
+      .then(() => connection.socket.end('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n'));
+  });
+  assert.match(await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 502 /);
+  const [line] = await rig.logged(1);
+  assert.equal(line?.['response_flags'], 'UC');
+});

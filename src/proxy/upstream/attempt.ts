@@ -1,4 +1,4 @@
-import type { HostRewrite } from '../../model/route.ts';
+import { Deadline } from '../../base/wheel.ts';
 import { failures, type Failure } from '../failure.ts';
 import { onAttemptFailed, onResponseHead } from '../pipeline.ts';
 import type { Exchange } from '../protocol/exchange.ts';
@@ -9,6 +9,7 @@ import type { Trailers } from '../protocol/http1/trailers.ts';
 import { UpstreamConnection, type UpstreamUser } from './connection.ts';
 import { endpointKey, type EndpointState } from './endpoint.ts';
 import type { ClusterState } from './cluster-state.ts';
+import { stageRequestHead } from './request-head.ts';
 
 /** Bounds for what an upstream may send as a head. */
 const responseLimits = { maxHeadBytes: 64 * 1024, maxHeaders: 200, maxTargetBytes: 0 };
@@ -21,7 +22,13 @@ const privateFrom = 32 * 1024;
 /** Attempts per exchange: the first and one more where nothing was lost. */
 const maxAttempts = 2;
 
-type Phase = 'idle' | 'connecting' | 'head' | 'body' | 'tunnel';
+/** A response of this size whose body is not there yet waits for it, so that both leave in one write … */
+const gatherBytes = 16 * 1024;
+/** … but not much longer than this, ms (the wheel's tick). */
+const gatherMs = 50;
+
+/** `gather`: the head is there and waits for the first bytes of a small body. */
+type Phase = 'idle' | 'connecting' | 'head' | 'gather' | 'body' | 'tunnel';
 
 const crlf = Buffer.from('\r\n');
 const lastChunk = Buffer.from('0\r\n\r\n');
@@ -35,6 +42,7 @@ export class Attempt implements UpstreamUser {
   private readonly x: Exchange;
   private readonly head = new ResponseHead(responseLimits);
   private readonly decoder = new ChunkedDecoder();
+  private readonly gathered = new Deadline(() => this.onGathered());
   private connection: UpstreamConnection | null = null;
   private cluster: ClusterState | null = null;
   private endpoint: EndpointState | null = null;
@@ -70,7 +78,7 @@ export class Attempt implements UpstreamUser {
 
   /** The request head is on its way: body bytes may follow. */
   get takesBody(): boolean {
-    return this.headSent && (this.phase === 'head' || this.phase === 'body');
+    return this.headSent && (this.phase === 'head' || this.phase === 'gather' || this.phase === 'body');
   }
 
   /** Begins the first try. */
@@ -134,51 +142,12 @@ export class Attempt implements UpstreamUser {
     if (this.tries > 1) x.head.rollback(this.patchMark);
     const destination = x.destination;
     if (destination !== null && destination.chain.hasAttempt) destination.chain.attempt(x.context);
-    const staging = x.worker.staging;
-    const { path } = x;
-    staging.reserve(x.method.length + path.length * 2 + x.head.headersLength + 1024);
-    staging.appendText(`${x.method} ${path} HTTP/1.1\r\n`);
-    this.appendHeaders();
-    staging.append(crlf, 0, 2);
+    const { staging } = x.worker;
+    stageRequestHead(x, this.cluster, this.endpoint);
     this.headSent = true;
     x.down.pumpBody();
     if (this.connection !== connection) return;
     this.postedAt = staging.post(connection.socket) ? staging.writes : -1;
-  }
-
-  private appendHeaders(): void {
-    const { x } = this;
-    const { head, worker, context } = x;
-    const staging = worker.staging;
-    const host = this.hostToSend();
-    if (host !== null) {
-      head.drop('host');
-      staging.appendText(`host: ${host}\r\n`);
-    }
-    // Answered by the downstream once its body is wanted.
-    if (head.expectContinue) head.drop('expect');
-    const forwarded = x.at.forwarded(head, x, context);
-    const at = head.writeHeaders(staging.buffer, staging.length);
-    if (at >= 0) staging.length = at;
-    staging.reserve(forwarded.length + 256);
-    staging.appendText(forwarded);
-    if (head.bodyKind === 'chunked') staging.appendText('transfer-encoding: chunked\r\n');
-    const options = head.trailersAllowed ? (x.upgradeTo === '' ? 'te' : 'te, upgrade') : x.upgradeTo === '' ? '' : 'upgrade';
-    if (options === '') return;
-    staging.appendText(`connection: ${options}\r\n`);
-    if (head.trailersAllowed) staging.appendText('te: trailers\r\n');
-    if (x.upgradeTo !== '') staging.appendText(`upgrade: ${x.upgradeTo}\r\n`);
-  }
-
-  private hostToSend(): string | null {
-    const { x } = this;
-    const forward = x.hit?.payload.forward;
-    const rewrite: HostRewrite | undefined = x.destination?.spec.hostRewrite ?? forward?.hostRewrite;
-    const config = this.cluster?.config;
-    // An HTTP/1.0 client may name no host; what we send is HTTP/1.1 and must.
-    if (rewrite === undefined) return x.sentHost ?? (x.head.hasHost ? null : (config?.service ?? ''));
-    if (rewrite.kind === 'literal') return rewrite.value;
-    return config?.hostHeader ?? this.endpoint?.authority ?? x.sentHost;
   }
 
   /** Request body bytes, unframed. False: wait for `Downstream.resumeBody`. */
@@ -239,6 +208,7 @@ export class Attempt implements UpstreamUser {
     if (this.phase === 'head' && this.reused && this.postedAt === x.worker.staging.writes) return this.onEarlyBytes();
     this.gotBytes = true;
     if (this.phase === 'head') this.readHead(buffer, start, end);
+    else if (this.phase === 'gather') this.respond(buffer, start, end, false);
     else if (this.phase === 'body') this.readBody(buffer, start, end);
     else if (this.phase === 'tunnel') {
       x.bytesSent += end - start;
@@ -283,9 +253,24 @@ export class Attempt implements UpstreamUser {
       head.reset(x.method);
     }
     x.firstByteAt = x.lastActivity;
-    this.phase = 'body';
     const keepAlive = head.received('keep-alive');
     if (keepAlive !== null) this.learn(keepAlive);
+    if (from === to && head.bodyKind === 'length' && head.contentLength <= gatherBytes) {
+      head.keep();
+      this.phase = 'gather';
+      x.worker.wheel.arm(this.gathered, x.lastActivity + gatherMs);
+    } else this.respond(bytes, from, to, bytes !== buffer);
+  }
+
+  /** The body did not come soon: its head does not wait any longer. */
+  private onGathered(): void {
+    if (this.phase === 'gather') this.respond(crlf, 0, 0, true);
+  }
+
+  /** Begins the client's response with the head that was read and the body bytes that came with it. */
+  private respond(bytes: Buffer, from: number, to: number, owned: boolean): void {
+    const { x, head } = this;
+    this.phase = 'body';
     onResponseHead(x, head);
     if (!x.live || this.phase !== 'body') return;
     this.remaining = head.contentLength;
@@ -293,7 +278,7 @@ export class Attempt implements UpstreamUser {
     else if (head.bodyKind === 'tunnel') this.fail(failures.upstreamProtocol);
     else {
       if (head.bodyKind === 'chunked') this.decoder.reset();
-      this.readBody(bytes, from, to, bytes !== buffer);
+      this.readBody(bytes, from, to, owned);
     }
   }
 
@@ -432,7 +417,7 @@ export class Attempt implements UpstreamUser {
       this.endpoint?.onConnectFailure(performance.now());
       this.failedEndpoint = this.endpoint;
       this.fail(timedOut ? failures.connectTimeout : failures.connectFailure);
-    } else if (this.phase === 'body') this.fail(failures.upstreamTruncated);
+    } else if (this.phase === 'body' || this.phase === 'gather') this.fail(failures.upstreamTruncated);
     else this.fail(failures.upstreamReset);
   }
 
