@@ -1,4 +1,4 @@
-import { defaultFormat, jsonFormat } from '../../src/telemetry/access-log.ts';
+import { defaultFormat, jsonFormat, lineOf } from '../../src/telemetry/access-log.ts';
 import { operators, unavailable } from '../../src/telemetry/log/operators.ts';
 import { scales } from '../../src/telemetry/buckets.ts';
 import { metricNames, type MetricInfo } from '../../src/telemetry/metric-names.ts';
@@ -62,7 +62,7 @@ const jsonFields: Readonly<Record<string, string>> = {
 };
 
 function accessLogText(): string {
-  const fields: readonly string[] = Object.keys(JSON.parse(jsonFormat.line(blankRecord())));
+  const fields: readonly string[] = Object.keys(JSON.parse(lineOf(jsonFormat, blankRecord())));
   const rows = fields.map((field) => {
     const meaning = jsonFields[field];
     if (meaning === undefined) throw new Error(`the JSON line has a field ${field} that scripts/docs/telemetry.ts does not describe`);

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { blankRecord } from '../../tests/support/record.ts';
-import { defaultFormat, envoyFormat, jsonFormat, logFormat, LogBatcher, textFormat } from './access-log.ts';
+import { defaultFormat, envoyFormat, jsonFormat, lineOf, logFormat, LogBatcher, textFormat } from './access-log.ts';
 import { maxValueChars } from './log/escape.ts';
-import type { ExchangeRecord } from './record.ts';
+import type { ExchangeRecord, LineFormat } from './record.ts';
 
 const record = blankRecord(
   {
@@ -43,7 +43,7 @@ const record = blankRecord(
 function line(format: string, of: ExchangeRecord = record): string {
   const compiled = envoyFormat(format);
   assert.ok(compiled.ok, compiled.ok ? '' : compiled.error);
-  return compiled.value.line(of);
+  return lineOf(compiled.value, of);
 }
 
 describe('envoyFormat', () => {
@@ -150,7 +150,7 @@ describe('envoyFormat', () => {
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 12 }), (list) => {
         const compiled = envoyFormat(list.join(''));
-        if (compiled.ok) compiled.value.line(record);
+        if (compiled.ok) lineOf(compiled.value, record);
       }),
     );
   });
@@ -165,7 +165,7 @@ describe('envoyFormat', () => {
 describe('textFormat', () => {
   it("is Envoy's default line", () => {
     assert.equal(
-      textFormat.line(record),
+      lineOf(textFormat, record),
       '[2026-11-05T04:07:09.042Z] "POST /cart/items?id=7&note=a%20b HTTP/1.1" 201 - 11 22 12 8 "198.51.100.1" "curl/8" "req-1" "shop.example.com:8080" "10.0.0.1:9000"',
     );
     assert.match(defaultFormat, /^\[%START_TIME%\]/);
@@ -174,7 +174,7 @@ describe('textFormat', () => {
 
 describe('jsonFormat', () => {
   it('has the fields of the contract', () => {
-    assert.deepEqual(JSON.parse(jsonFormat.line(record)), {
+    assert.deepEqual(JSON.parse(lineOf(jsonFormat, record)), {
       start_time: '2026-11-05T04:07:09.042Z',
       revision: 3,
       method: 'POST',
@@ -202,7 +202,7 @@ describe('jsonFormat', () => {
   });
 
   it('writes null for what is not there', () => {
-    const value = JSON.parse(jsonFormat.line(blankRecord()));
+    const value = JSON.parse(lineOf(jsonFormat, blankRecord()));
     assert.equal(value.upstream_host, null);
     assert.equal(value.upstream_service_time_ms, null);
     assert.equal(value.user_agent, null);
@@ -210,7 +210,7 @@ describe('jsonFormat', () => {
 
   it('gives back the UTF-8 that arrived as bytes', () => {
     const userAgent = Buffer.from('café ✓ \u2028').toString('latin1');
-    assert.equal(JSON.parse(jsonFormat.line(blankRecord({}, { 'user-agent': userAgent }))).user_agent, 'café ✓ \u2028');
+    assert.equal(JSON.parse(lineOf(jsonFormat, blankRecord({}, { 'user-agent': userAgent }))).user_agent, 'café ✓ \u2028');
   });
 });
 
@@ -229,11 +229,11 @@ describe('hostile values', () => {
           { method: a, originalPath: b, path: b, authority: c, consumer: a, routeName: c, requestId: b },
           { 'user-agent': a, 'x-forwarded-for': c },
         );
-        const json = jsonFormat.line(of);
+        const json = lineOf(jsonFormat, of);
         const clean = /^[\u0020-\u007e]*$/;
         assert.match(json, clean);
         assert.equal(typeof JSON.parse(json), 'object');
-        const text = textFormat.line(of);
+        const text = lineOf(textFormat, of);
         assert.match(text, clean);
         assert.equal(text.replaceAll(/\\./g, '').split('"').length, 13, text);
       }),
@@ -242,7 +242,7 @@ describe('hostile values', () => {
   });
 
   it('are cut off at a length', () => {
-    assert.equal(JSON.parse(jsonFormat.line(blankRecord({ consumer: 'x'.repeat(100_000) }))).consumer.length, maxValueChars);
+    assert.equal(JSON.parse(lineOf(jsonFormat, blankRecord({ consumer: 'x'.repeat(100_000) }))).consumer.length, maxValueChars);
   });
 });
 
@@ -257,7 +257,7 @@ describe('logFormat', () => {
 });
 
 describe('LogBatcher', () => {
-  const format = { needs: textFormat.needs, line: (r: ExchangeRecord) => r.consumer };
+  const format: LineFormat = { needs: textFormat.needs, write: (r, out) => out.text(r.consumer) };
 
   it('hands over what there is when flushed, once', () => {
     const batches: Uint8Array[] = [];

@@ -1,7 +1,8 @@
 /** Access-log lines: what a finished exchange leaves behind. Formats are compiled once; a line costs about a microsecond. */
 import { err, ok, type Result } from '../base/result.ts';
 import { defaultFormat, envoyFormat } from './log/envoy-format.ts';
-import { FieldEscaper, escapeValue } from './log/escape.ts';
+import { escapeValue } from './log/escape.ts';
+import { isPlain, LineWriter } from './log/line-writer.ts';
 import { decimalMs, isoTime } from './log/time.ts';
 import type { ExchangeRecord, LineFormat } from './record.ts';
 
@@ -10,62 +11,63 @@ export { defaultFormat, envoyFormat };
 /** Envoy's default text line. */
 export const textFormat: LineFormat = must(envoyFormat(defaultFormat));
 
-/** A string that is null when it is empty. One escaper per field: fields repeat themselves, not each other. */
-class JsonField {
-  readonly #prefix: string;
-  readonly #escaper = new FieldEscaper();
+/** `"value"` escaped, or null for an empty value. */
+function quoted(value: string): string {
+  return value === '' ? 'null' : `"${isPlain(value) ? value : escapeValue(value)}"`;
+}
 
-  constructor(name: string) {
-    this.#prefix = `,"${name}":`;
-  }
+/** Fields that are the same for most lines of a route: put together once, while the four strings stay the same objects. */
+class RouteFields {
+  #host = '';
+  #cluster = '';
+  #route = '';
+  #listener = '';
+  #text = ',"upstream_host":null,"upstream_cluster":null,"route_name":null,"listener":null';
 
-  write(value: string): string {
-    return value === '' ? `${this.#prefix}null` : `${this.#prefix}"${this.#escaper.escape(value)}"`;
+  of(r: ExchangeRecord): string {
+    if (
+      r.upstreamHost !== this.#host ||
+      r.upstreamCluster !== this.#cluster ||
+      r.routeName !== this.#route ||
+      r.listener !== this.#listener
+    ) {
+      this.#host = r.upstreamHost;
+      this.#cluster = r.upstreamCluster;
+      this.#route = r.routeName;
+      this.#listener = r.listener;
+      this.#text =
+        `,"upstream_host":${quoted(r.upstreamHost)},"upstream_cluster":${quoted(r.upstreamCluster)}` +
+        `,"route_name":${quoted(r.routeName)},"listener":${quoted(r.listener)}`;
+    }
+    return this.#text;
   }
 }
 
-const authority = new JsonField('authority');
-const method = new JsonField('method');
-const path = new JsonField('path');
-const protocol = new JsonField('protocol');
-const details = new JsonField('response_code_details');
-const upstreamHost = new JsonField('upstream_host');
-const upstreamCluster = new JsonField('upstream_cluster');
-const routeName = new JsonField('route_name');
-const listener = new JsonField('listener');
-const remote = new JsonField('downstream_remote_address');
-const principal = new JsonField('principal');
-const consumer = new JsonField('consumer');
-const userAgent = new JsonField('user_agent');
+const routeFields = new RouteFields();
 
 /** One JSON object with the fields of docs/reference/access-log.md; absent values are null. Always valid JSON, always ASCII. */
 export const jsonFormat: LineFormat = {
   needs: { requestHeaders: ['user-agent'], responseHeaders: [], responseTrailers: [] },
-  line(r: ExchangeRecord): string {
-    return (
-      `{"start_time":"${isoTime(r.startMs)}","revision":${r.revision}` +
-      method.write(r.method) +
-      authority.write(r.authority) +
-      path.write(r.originalPath) +
-      protocol.write(r.protocol) +
-      `,"response_code":${r.responseCode},"response_flags":"${r.responseFlags === '' ? '-' : r.responseFlags}"` +
-      details.write(r.responseCodeDetails) +
-      `,"bytes_received":${r.bytesReceived},"bytes_sent":${r.bytesSent},"duration_ms":${decimalMs(r.durationMs)}` +
-      `,"upstream_service_time_ms":${r.upstreamServiceTimeMs < 0 ? 'null' : decimalMs(r.upstreamServiceTimeMs)}` +
-      upstreamHost.write(r.upstreamHost) +
-      upstreamCluster.write(r.upstreamCluster) +
-      routeName.write(r.routeName) +
-      listener.write(r.listener) +
-      remote.write(r.downstreamRemoteAddress) +
-      `,"request_id":${r.requestId === '' ? 'null' : `"${escapeValue(r.requestId)}"`}` +
-      `,"trace_id":${r.traceId === '' ? 'null' : `"${escapeValue(r.traceId)}"`}` +
-      principal.write(r.principal) +
-      consumer.write(r.consumer) +
-      userAgent.write(r.requestHeader('user-agent') ?? '') +
-      '}'
+  write(r: ExchangeRecord, out: LineWriter): void {
+    out.ascii(
+      `{"start_time":"${isoTime(r.startMs)}","revision":${r.revision},"method":${quoted(r.method)},"authority":${quoted(r.authority)}` +
+        `,"path":${quoted(r.originalPath)},"protocol":"${r.protocol}","response_code":${r.responseCode}` +
+        `,"response_flags":"${r.responseFlags === '' ? '-' : r.responseFlags}","response_code_details":${quoted(r.responseCodeDetails)}` +
+        `,"bytes_received":${r.bytesReceived},"bytes_sent":${r.bytesSent},"duration_ms":${decimalMs(r.durationMs)}` +
+        `,"upstream_service_time_ms":${r.upstreamServiceTimeMs < 0 ? 'null' : decimalMs(r.upstreamServiceTimeMs)}${routeFields.of(r)}` +
+        `,"downstream_remote_address":${quoted(r.downstreamRemoteAddress)},"request_id":${quoted(r.requestId)}` +
+        `,"trace_id":${quoted(r.traceId)},"principal":${quoted(r.principal)},"consumer":${quoted(r.consumer)}` +
+        `,"user_agent":${quoted(r.requestHeader('user-agent') ?? '')}}`,
     );
   },
 };
+
+/** One line as text. For tests and people; the data path writes bytes. */
+export function lineOf(format: LineFormat, record: ExchangeRecord): string {
+  const out = new LineWriter(1024);
+  format.write(record, out);
+  return out.buffer.toString('utf8', 0, out.length);
+}
 
 /** `text`, `json`, or an Envoy format string (anything with a `%`). */
 export function logFormat(name: string): Result<LineFormat, string> {
@@ -86,8 +88,7 @@ const batchBytes = 64 * 1024;
 export class LogBatcher {
   readonly #format: LineFormat;
   readonly #hand: (lines: Uint8Array<ArrayBuffer>) => void;
-  #buffer: Buffer<ArrayBuffer> | null = null;
-  #used = 0;
+  #out: LineWriter | null = null;
 
   constructor(format: LineFormat, hand: (lines: Uint8Array<ArrayBuffer>) => void) {
     this.#format = format;
@@ -96,25 +97,18 @@ export class LogBatcher {
 
   /** Appends the record's line. Hands a batch over when it is full. */
   add(record: ExchangeRecord): void {
-    const line = this.#format.line(record);
-    // A character takes at most three bytes of UTF-8; values are ASCII, the text between them may be anything.
-    const most = line.length * 3 + 1;
-    let buffer = this.#buffer;
-    if (buffer === null || this.#used + most > buffer.length) {
-      this.flush();
-      buffer = this.#buffer = Buffer.allocUnsafeSlow(Math.max(batchBytes, most));
-    }
-    this.#used += buffer.write(line, this.#used, 'utf8');
-    buffer[this.#used++] = 0x0a;
+    const out = (this.#out ??= new LineWriter(batchBytes + batchBytes / 8));
+    this.#format.write(record, out);
+    out.byte(0x0a);
+    if (out.length >= batchBytes) this.flush();
   }
 
   /** Hands over what there is. The caller's tick calls it, so that no line waits longer than a tick. */
   flush(): void {
-    if (this.#buffer === null || this.#used === 0) return;
-    const lines = new Uint8Array(this.#buffer.buffer, 0, this.#used);
-    this.#buffer = null;
-    this.#used = 0;
-    this.#hand(lines);
+    const out = this.#out;
+    if (out === null || out.length === 0) return;
+    this.#out = null;
+    this.#hand(new Uint8Array(out.buffer.buffer, 0, out.length));
   }
 }
 

@@ -1,3 +1,5 @@
+import type { LineWriter } from './log/line-writer.ts';
+
 /**
  * What is known of an exchange when it is over: the only input of access log and metrics. The data plane reuses one
  * object per connection; nothing may keep it.
@@ -69,5 +71,5 @@ export interface LogNeeds {
 /** A compiled access-log format: appends one line, without the newline, for a record. */
 export interface LineFormat {
   readonly needs: LogNeeds;
-  line(record: ExchangeRecord): string;
+  write(record: ExchangeRecord, out: LineWriter): void;
 }

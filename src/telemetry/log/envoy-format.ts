@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../../base/result.ts';
 import type { ExchangeRecord, LineFormat } from '../record.ts';
-import { FieldEscaper } from './escape.ts';
+import type { LineWriter } from './line-writer.ts';
 import { operators, unavailable, type Needed, type Read } from './operators.ts';
 
 /** Envoy's default access-log format, without its newline. */
@@ -19,7 +19,6 @@ const operator = /%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::(\d{1,5}))?%/y;
 interface Part {
   readonly before: string;
   readonly read: Read;
-  readonly escaper: FieldEscaper;
   /** 0: no limit. */
   readonly maxChars: number;
 }
@@ -51,7 +50,7 @@ export function envoyFormat(format: string): Result<LineFormat, string> {
     const [text, name, argument, length] = match;
     const read = compileOperator(name, argument ?? null, needed);
     if (!read.ok) return err(`column ${percent + 1}: ${text}: ${read.error}`);
-    parts.push({ before, read: read.value, escaper: new FieldEscaper(), maxChars: length === undefined ? 0 : Number(length) });
+    parts.push({ before, read: read.value, maxChars: length === undefined ? 0 : Number(length) });
     before = '';
     at = percent + text.length;
   }
@@ -65,16 +64,15 @@ function makeFormat(parts: readonly Part[], after: string, needed: Needed): Line
       responseHeaders: [...needed.responseHeaders],
       responseTrailers: [...needed.responseTrailers],
     },
-    line(record: ExchangeRecord): string {
-      let line = '';
+    write(record: ExchangeRecord, out: LineWriter): void {
       for (let i = 0; i < parts.length; i++) {
-        const part = parts[i];
-        line += part.before;
-        const value = part.read(record);
-        if (value === null || value === '') line += '-';
-        else line += part.escaper.escape(part.maxChars !== 0 && value.length > part.maxChars ? value.slice(0, part.maxChars) : value);
+        const { before, read, maxChars } = parts[i];
+        out.text(before);
+        const value = read(record);
+        if (value === null || value === '') out.text('-');
+        else out.value(maxChars !== 0 && value.length > maxChars ? value.slice(0, maxChars) : value);
       }
-      return line + after;
+      out.text(after);
     },
   };
 }

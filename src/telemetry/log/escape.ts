@@ -43,17 +43,3 @@ function fromLatin1(value: string): string {
     return value;
   }
 }
-
-/**
- * Escapes values of one field. Neighbouring lines often repeat a value (host, route, cluster): the last answer is kept.
- */
-export class FieldEscaper {
-  #last = '';
-  #escaped = '';
-
-  escape(value: string): string {
-    if (value === this.#last) return this.#escaped;
-    this.#last = value;
-    return (this.#escaped = escapeValue(value));
-  }
-}
