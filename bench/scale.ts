@@ -38,7 +38,7 @@ local n, i, requests = ${routes}, 0, {}
 init = function(args)
   for k = 0, 999 do
     local r = math.floor(k * n / 1000) % n
-    requests[k] = wrk.format("GET", "/team-" .. (r % 97) .. "/api/r" .. r .. "/1k")
+    requests[k] = wrk.format("GET", "/team-" .. (r % 97) .. "/api/r" .. r .. "/small")
   end
 end
 request = function() i = (i + 1) % 1000; return requests[i] end
@@ -59,7 +59,7 @@ export async function runScale(routes: number, place: Place, rounds: number, sec
     await untilListening(port, gateway, log, 60_000);
     const readyMs = performance.now() - began;
     const load = {
-      url: `http://127.0.0.1:${port}/team-0/api/r0/1k`,
+      url: `http://127.0.0.1:${port}/team-0/api/r0/small`,
       connections: 64,
       headers: [],
       cpu: place.loadCpu,

@@ -91,7 +91,10 @@ export const nginxLargeBuffers = nginx({
   http: 'access_log off; proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 512k; proxy_max_temp_file_size 0;',
 });
 
-/** API key looked up in a table, a fixed window in shared memory, limit headers, counters and a histogram by status. */
+/**
+ * API key looked up in a table, a fixed window in shared memory, counters and a histogram, and the headers that Kong (and so
+ * Weir on a Kong document) adds for upstream and client: both do the same job.
+ */
 export const nginxLua = nginx({
   name: 'nginx + lua: key, limit, counters, access_log',
   modules: ['ndk_http_module.so', 'ngx_http_lua_module.so'],
@@ -115,18 +118,32 @@ export const nginxLua = nginx({
         if not key then ngx.header["WWW-Authenticate"] = "Key"; return ngx.exit(401) end
         local consumer = consumers[key]
         if not consumer then return ngx.exit(401) end
+        ngx.req.set_header("X-Consumer-ID", "a780f1cb-93fd-546b-8e57-92a5641711b9")
         ngx.req.set_header("X-Consumer-Username", consumer)
+        ngx.req.set_header("X-Credential-Identifier", "724be988-9098-5f67-8fc7-a220a926a691")
         ngx.req.clear_header("apikey")
         local limit, now = 1000000000, ngx.time()
         local used = ngx.shared.windows:incr(consumer .. ":" .. math.floor(now / 60), 1, 0, 120)
+        ngx.header["X-RateLimit-Limit-Minute"] = limit
+        ngx.header["X-RateLimit-Remaining-Minute"] = limit - used
         ngx.header["RateLimit-Limit"] = limit
         ngx.header["RateLimit-Remaining"] = limit - used
         ngx.header["RateLimit-Reset"] = 60 - now % 60
         if used > limit then return ngx.exit(429) end
-      }`,
+      }
+      header_filter_by_lua_block {
+        ngx.header["Via"] = "1.1 nginx"
+        ngx.header["X-Kong-Upstream-Latency"] = math.floor((tonumber(ngx.var.upstream_header_time) or 0) * 1000)
+        ngx.header["X-Kong-Proxy-Latency"] = math.floor((ngx.now() - ngx.req.start_time()) * 1000)
+        ngx.header["X-Kong-Request-Id"] = ngx.var.request_id
+      }
+      proxy_set_header X-Forwarded-Host $host;
+      proxy_set_header X-Forwarded-Port $server_port;
+      proxy_set_header X-Forwarded-Path $request_uri;
+      proxy_set_header X-Real-IP $remote_addr;`,
 });
 
-/** The upstream of every row: /1k and /1m are files of 1 KiB and 1 MiB, sent as nginx sends files: head and body apart; anything else is 1,024 bytes in one packet. */
+/** The upstream of every row: /1k and /1m are files of 1 KiB and 1 MiB, sent as nginx sends files: head and body apart; anything else is 1 KiB written with its head, as application servers do. */
 export function startUpstream(site: Site): ReturnType<typeof start> {
   const root = join(site.directory, 'root');
   mkdirSync(root);

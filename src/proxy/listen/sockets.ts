@@ -1,6 +1,8 @@
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Binding } from '../../model/events.ts';
+import type { ServerConnection } from '../protocol/http1/server.ts';
 import type { WorkerRuntime } from '../runtime.ts';
+import { readInto } from './accepted.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
 
 /** Connections that wait to be accepted, per worker. */
@@ -54,8 +56,20 @@ export class Sockets {
     return failed;
   }
 
+  private adopt(connection: ServerConnection, accepted: Socket): void {
+    const { shared } = this.worker.reads;
+    const own = readInto(accepted, shared, (bytes) => {
+      const chunk = Buffer.allocUnsafe(bytes);
+      shared.copy(chunk, 0, 0, bytes);
+      connection.onChunk(chunk);
+    });
+    if (own !== null) return connection.attach(own);
+    connection.attach(accepted);
+    connection.readEvents(accepted);
+  }
+
   private open(key: string, binding: Binding, runtime: ListenerRuntime): Promise<string | null> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     const entry: Bound = { key, server, runtime, lastAccept: 0, closing: null };
     server.on('connection', (socket) => {
       entry.lastAccept = performance.now();
@@ -65,7 +79,7 @@ export class Sockets {
         socket.destroy();
         return;
       }
-      at.connection(this.worker).attach(socket);
+      this.adopt(at.connection(this.worker), socket);
     });
     return new Promise((resolve) => {
       server.once('error', (error) => resolve(error.message));

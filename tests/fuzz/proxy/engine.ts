@@ -127,7 +127,9 @@ export class Lane {
     this.answers = 0;
     this.faults.length = 0;
     const client = new MemorySocket(given.slow);
-    this.listeners[given.listener].connection(this.worker).attach(client);
+    const connection = this.listeners[given.listener].connection(this.worker);
+    connection.attach(client);
+    connection.readEvents(client);
     for (const piece of given.pieces) {
       client.arrive(Buffer.from(piece, 'latin1'));
       this.step(client);

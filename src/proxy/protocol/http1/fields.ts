@@ -105,6 +105,11 @@ export class Fields implements Headers {
     this.start = start;
   }
 
+  /** Holds on to no received bytes any more: an idle connection must not keep the buffer they came in. Not to be read until `reset`. */
+  letGo(): void {
+    this.buf = EMPTY;
+  }
+
   /**
    * Copies `bytes` bytes from `start` into a buffer of the head's own, reused from message to message: for a head that must
    * outlive the reader's shared buffer.

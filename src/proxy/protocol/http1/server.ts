@@ -77,14 +77,18 @@ export class ServerConnection implements Downstream, BodySink {
     at.connections.add(this);
     this.worker.telemetry.connectionOpened(at.name);
     this.worker.wheel.arm(this.deadline, idleAt(this.at, this.idleSince));
-    socket.on('data', this.onSocketData);
     socket.on('drain', this.onSocketDrain);
     socket.on('end', this.onSocketEnd);
     socket.on('error', ignore);
     socket.on('close', this.onSocketClose);
   }
 
-  private readonly onSocketData = (chunk: Buffer): void => this.onChunk(chunk);
+  /** The socket gives its bytes by events; else its maker calls `onChunk`. */
+  readEvents(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
+    socket.resume();
+  }
+
   private readonly onSocketDrain = (): void => this.guard('onDrain');
   private readonly onSocketEnd = (): void => this.guard('onEnd');
   private readonly onSocketClose = (): void => this.onClosed();
@@ -116,7 +120,8 @@ export class ServerConnection implements Downstream, BodySink {
     this.socket.destroy();
   }
 
-  private onChunk(chunk: Buffer): void {
+  /** Received bytes, the connection's to keep. */
+  onChunk(chunk: Buffer): void {
     try {
       this.onData(chunk);
     } catch (error) {
@@ -274,15 +279,13 @@ export class ServerConnection implements Downstream, BodySink {
   }
 
   private pause(): void {
-    if (this.paused) return;
+    if (!this.paused) this.socket.pause();
     this.paused = true;
-    this.socket.pause();
   }
 
   private resume(): void {
-    if (!this.paused) return;
+    if (this.paused) this.socket.resume();
     this.paused = false;
-    this.socket.resume();
   }
 
   reply(reply: LocalReply): void {
@@ -373,6 +376,7 @@ export class ServerConnection implements Downstream, BodySink {
     // Every event that can end an exchange has set it.
     const now = this.x.lastActivity;
     this.x.end(now);
+    this.head.letGo();
     if (this.state === 'closed') return;
     if (this.closeAfter || !this.socket.writable) return this.finishConnection();
     if (this.request.done) return this.toIdle(now);
