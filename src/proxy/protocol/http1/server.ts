@@ -373,8 +373,7 @@ export class ServerConnection implements Downstream, BodySink {
   }
 
   finish(): void {
-    // Every event that can end an exchange has set it.
-    const now = this.x.lastActivity;
+    const now = this.x.lastActivity; // set by every event that can end an exchange
     this.x.end(now);
     this.head.letGo();
     if (this.state === 'closed') return;
