@@ -58,11 +58,7 @@ export class Sockets {
 
   private adopt(connection: ServerConnection, accepted: Socket): void {
     const { shared } = this.worker.reads;
-    const own = readInto(accepted, shared, (bytes) => {
-      const chunk = Buffer.allocUnsafe(bytes);
-      shared.copy(chunk, 0, 0, bytes);
-      connection.onChunk(chunk);
-    });
+    const own = readInto(accepted, shared, (bytes) => connection.onShared(shared, bytes));
     if (own !== null) return connection.attach(own);
     connection.attach(accepted);
     connection.readEvents(accepted);

@@ -10,11 +10,24 @@ import { Attempt } from '../upstream/attempt.ts';
 import type { RequestHead, ResponseHead } from './http1/head.ts';
 import type { Trailers } from './http1/trailers.ts';
 
+/** Parts of a response that need no decision of the connection. */
+export interface ResponseOutput {
+  /** A 1xx response. */
+  interim(head: ResponseHead): void;
+  /** The body is complete. */
+  end(trailers: Trailers | null): void;
+  /** Ends the assembled write of this event. False: the client takes no more until it drains. */
+  flush(): boolean;
+  /** The same, at the end of this turn: for small messages that are complete. */
+  post(): void;
+}
+
 /**
  * The client's side of an exchange: what any protocol in front offers to the stages behind it. Nothing here waits;
  * a false return asks the caller to pause until `Attempt.onDownstreamDrain`.
  */
 export interface Downstream {
+  readonly out: ResponseOutput;
   /** The whole request, body included, has been received. */
   readonly requestDone: boolean;
   /** The client's address and port as the socket has them. */
@@ -28,16 +41,10 @@ export interface Downstream {
   resumeBody(): void;
   /** A response of our own; the request's remaining body is drained or the connection closed. */
   reply(reply: LocalReply): void;
-  interim(head: ResponseHead): void;
   /** Status and headers of the upstream's response. Body framing for this client is decided here. */
   startResponse(head: ResponseHead): void;
   /** Body bytes. `keep`: the slice stays valid until the write is done; `lend` is called when it is still pending. */
   writeBody(buffer: Buffer, start: number, end: number, keep: boolean): boolean;
-  endResponse(trailers: Trailers | null): void;
-  /** Ends the assembled write of this event. */
-  flush(): boolean;
-  /** The same, at the end of this turn: for small messages that are complete. */
-  post(): void;
   /** The exchange must be looked at again at this monotonic time. */
   limitTime(at: number): void;
   startTunnel(head: ResponseHead): void;

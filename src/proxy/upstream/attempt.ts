@@ -147,7 +147,7 @@ export class Attempt implements UpstreamUser {
     this.headSent = true;
     x.down.pumpBody();
     if (this.connection !== connection) return;
-    this.postedAt = staging.post(connection.socket) ? staging.writes : -1;
+    this.postedAt = staging.post(connection.socket, true) ? staging.writes : -1;
   }
 
   /** Request body bytes, unframed. False: wait for `Downstream.resumeBody`. */
@@ -213,7 +213,7 @@ export class Attempt implements UpstreamUser {
     else if (this.phase === 'tunnel') {
       x.bytesSent += end - start;
       this.pass(buffer, start, end);
-      x.down.flush();
+      x.down.out.flush();
     }
   }
 
@@ -249,7 +249,7 @@ export class Attempt implements UpstreamUser {
       if (++this.interims > maxInterim)
         return this.fail(failures.upstreamProtocol, 'upstream_reset_before_response_started{too_many_interim_responses}');
       // Weir itself answered Expect: 100-continue.
-      if (head.status !== 100 && x.head.minor === 1) x.down.interim(head);
+      if (head.status !== 100 && x.head.minor === 1) x.down.out.interim(head);
       head.reset(x.method);
     }
     x.firstByteAt = x.lastActivity;
@@ -300,7 +300,7 @@ export class Attempt implements UpstreamUser {
       x.bytesSent += to - from;
       x.worker.staging.append(bytes, from, to);
     }
-    x.down.flush();
+    x.down.out.flush();
   }
 
   /** `owned`: the bytes are this attempt's own copy, whatever mode the connection is in. */
@@ -331,7 +331,7 @@ export class Attempt implements UpstreamUser {
       if (!x.live) return;
     }
     this.connection?.usePrivate(head.bodyKind !== 'length' || this.remaining >= privateFrom);
-    x.down.flush();
+    x.down.out.flush();
   }
 
   /** Hands body bytes to the client and stops reading while it takes no more. */
@@ -352,8 +352,8 @@ export class Attempt implements UpstreamUser {
 
   private endOfResponse(surplus: boolean, trailers: Trailers | null): void {
     const { x, head } = this;
-    x.down.endResponse(trailers);
-    x.down.post();
+    x.down.out.end(trailers);
+    x.down.out.post();
     // Servers differ on what follows a request that offered an upgrade they did not take.
     this.release(head.keepAlive && !surplus && x.upgradeTo === '' && x.down.requestDone && this.phase === 'body');
     x.down.finish();

@@ -10,12 +10,26 @@ export const readBytes = 64 * 1024;
 /** Private read buffers are larger: fewer reads for large bodies. */
 export const privateReadBytes = 256 * 1024;
 const stagingBytes = 256 * 1024;
+/** Bytes of a read that are kept in a buffer used again and again. */
+export const smallBytes = 4096;
+const maxSmall = 512;
 /** Private buffers kept for reuse. */
 const maxFree = 32;
 
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
+  private readonly small: Buffer[] = [];
   private readonly free: Buffer[] = [];
+
+  /** A buffer of `smallBytes` for what a client sent: most requests fit. */
+  takeSmall(): Buffer {
+    return this.small.pop() ?? Buffer.allocUnsafeSlow(smallBytes);
+  }
+
+  /** Only for a buffer that nothing refers to. */
+  giveSmall(buffer: Buffer): void {
+    if (this.small.length < maxSmall) this.small.push(buffer);
+  }
 
   takePrivate(): Buffer {
     return this.free.pop() ?? Buffer.allocUnsafeSlow(privateReadBytes);
@@ -45,6 +59,8 @@ export class Staging {
   private readonly sockets: Socket[] = [];
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];
+  /** What is posted to upstreams, as positions in the three lists above; the rest is for clients. */
+  private readonly upstream: number[] = [];
   private scheduled = false;
   /** Grows whenever something is written: what was posted before is on its way. */
   writes = 0;
@@ -92,13 +108,14 @@ export class Staging {
   }
 
   /** Writes the message at the end of this turn, in order with everything posted before. True: it waits. */
-  post(socket: Socket): boolean {
+  post(socket: Socket, toUpstream: boolean): boolean {
     const { from, length } = this;
     if (length === from) return false;
     if (length - from > maxPostBytes || this.sockets.length >= maxPosted) {
       this.flush(socket);
       return false;
     }
+    if (toUpstream) this.upstream.push(this.sockets.length);
     this.sockets.push(socket);
     this.starts.push(from);
     this.ends.push(length);
@@ -129,17 +146,26 @@ export class Staging {
   }
 
   private writePosted(): void {
-    const { sockets, starts, ends, buffer } = this;
+    const { sockets, starts, ends } = this;
     this.writes++;
-    for (let i = 0; i < sockets.length; i++) {
-      const socket = sockets[i];
-      if (socket.destroyed) continue;
-      socket.write(buffer.subarray(starts[i], ends[i]));
-      if (socket.writableLength !== 0) this.busy = true;
+    // Upstreams first, then clients: a peer that gets its messages in a row is woken once.
+    const { upstream } = this;
+    for (let i = 0; i < upstream.length; i++) this.writeOne(upstream[i]);
+    for (let i = 0, next = 0; i < sockets.length; i++) {
+      if (upstream[next] === i) next++;
+      else this.writeOne(i);
     }
+    upstream.length = 0;
     sockets.length = 0;
     starts.length = 0;
     ends.length = 0;
+  }
+
+  private writeOne(i: number): void {
+    const socket = this.sockets[i];
+    if (socket.destroyed) return;
+    socket.write(this.buffer.subarray(this.starts[i], this.ends[i]));
+    if (socket.writableLength !== 0) this.busy = true;
   }
 
   /** Begins the buffer again once nothing of it waits; one that a socket still holds is left to it. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ResponseOutput } from '../exchange.ts';
 import type { RenderedReply } from '../../reply.ts';
 import type { Staging } from '../../upstream/buffers.ts';
 import { copyBytes, dateHeader, statusLine, writeAscii, writeHex } from './encode.ts';
@@ -17,7 +18,7 @@ export interface ResponseOptions {
 }
 
 /** Encodes responses for one HTTP/1.1 client into the worker's staging buffer. */
-export class ResponseWriter {
+export class ResponseWriter implements ResponseOutput {
   private readonly staging: Staging;
   private socket: Socket;
   private chunked = false;
@@ -141,12 +142,16 @@ export class ResponseWriter {
     this.connection(options);
     staging.appendText('\r\n');
     if (withBody) staging.append(body, 0, body.length);
-    staging.post(this.socket);
+    staging.post(this.socket, false);
     return withBody ? body.length : 0;
   }
 
   flush(): boolean {
     return this.staging.flush(this.socket);
+  }
+
+  post(): void {
+    this.staging.post(this.socket, false);
   }
 }
 

@@ -32,8 +32,8 @@ export class ServerConnection implements Downstream, BodySink {
   private socket: Socket = unattached;
   private readonly head: RequestHead;
   private readonly request = new RequestBody();
-  private readonly writer: ResponseWriter;
-  private readonly input = new Input();
+  readonly out: ResponseWriter;
+  private readonly input: Input;
   private readonly x: Exchange;
   private readonly deadline: Deadline;
   private state: State = 'idle';
@@ -53,7 +53,8 @@ export class ServerConnection implements Downstream, BodySink {
     this.worker = worker;
     this.at = at;
     this.head = new RequestHead(at.headLimits);
-    this.writer = new ResponseWriter(worker.staging, this.socket);
+    this.input = new Input(worker.reads);
+    this.out = new ResponseWriter(worker.staging, this.socket);
     this.x = new Exchange(worker, at, this, this.head);
     this.deadline = new Deadline((now) => this.onDeadline(now));
   }
@@ -72,7 +73,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.clientEnded = false;
     this.closeAfter = false;
     this.continued = false;
-    this.writer.attach(socket);
+    this.out.attach(socket);
     this.idleSince = performance.now();
     at.connections.add(this);
     this.worker.telemetry.connectionOpened(at.name);
@@ -93,7 +94,7 @@ export class ServerConnection implements Downstream, BodySink {
   private readonly onSocketEnd = (): void => this.guard('onEnd');
   private readonly onSocketClose = (): void => this.onClosed();
 
-  private guard(task: 'onDrain' | 'onEnd'): void {
+  private guard(task: 'onDrain' | 'onEnd' | 'read'): void {
     try {
       this[task]();
     } catch (error) {
@@ -118,6 +119,14 @@ export class ServerConnection implements Downstream, BodySink {
     this.worker.staging.flushPosted();
     this.state = 'closed';
     this.socket.destroy();
+  }
+
+  /** Received bytes in the worker's read buffer: valid during the call only. */
+  onShared(shared: Buffer, bytes: number): void {
+    if (this.state === 'idle' || this.state === 'head') {
+      this.input.takeShared(shared, bytes);
+      this.guard('read');
+    } else this.onChunk(Buffer.from(shared.subarray(0, bytes)));
   }
 
   /** Received bytes, the connection's to keep. */
@@ -302,7 +311,7 @@ export class ServerConnection implements Downstream, BodySink {
     // The client may or may not send its body now: only a new connection is safe.
     if (head.expectContinue && !this.continued && !this.request.done) this.closeAfter = true;
     const options = { close: this.settleClose(), modern: head.minor === 1 };
-    x.bytesSent = this.writer.reply(rendered, replyLines(x, rendered), x.method !== 'HEAD', options);
+    x.bytesSent = this.out.reply(rendered, replyLines(x, rendered), x.method !== 'HEAD', options);
     this.finish();
   }
 
@@ -312,41 +321,25 @@ export class ServerConnection implements Downstream, BodySink {
     return this.closeAfter;
   }
 
-  interim(head: ResponseHead): void {
-    this.writer.interim(head);
-  }
-
   startResponse(head: ResponseHead): void {
     const modern = this.head.minor === 1;
     if (ResponseWriter.needsClose(head, modern)) this.closeAfter = true;
-    this.writer.start(head, { close: this.settleClose(), modern });
+    this.out.start(head, { close: this.settleClose(), modern });
   }
 
   writeBody(buffer: Buffer, start: number, end: number, keep: boolean): boolean {
     if (this.state === 'closed') return true;
-    const result = this.writer.body(buffer, start, end, keep);
+    const result = this.out.body(buffer, start, end, keep);
     if (result >= 2) this.x.attempt.lend();
     return (result & 1) === 0;
   }
 
-  endResponse(trailers: Trailers | null): void {
-    this.writer.end(trailers);
-  }
-
-  flush(): boolean {
-    return this.writer.flush();
-  }
-
-  post(): void {
-    this.worker.staging.post(this.socket);
-  }
-
   startTunnel(head: ResponseHead): void {
     this.state = 'tunnel';
-    this.writer.switchProtocols(head, this.x.upgradeTo);
-    this.writer.flush();
+    this.out.switchProtocols(head, this.x.upgradeTo);
+    this.out.flush();
     const { buffer, from, to } = this.input;
-    if (buffer !== null) this.x.attempt.tunnel(buffer.subarray(from, to));
+    if (buffer !== null) this.x.attempt.tunnel(Buffer.from(buffer.subarray(from, to)));
     this.input.drop();
     this.resume();
   }
@@ -376,6 +369,7 @@ export class ServerConnection implements Downstream, BodySink {
     const now = this.x.lastActivity; // set by every event that can end an exchange
     this.x.end(now);
     this.head.letGo();
+    this.input.release();
     if (this.state === 'closed') return;
     if (this.closeAfter || !this.socket.writable) return this.finishConnection();
     if (this.request.done) return this.toIdle(now);
@@ -455,6 +449,8 @@ export class ServerConnection implements Downstream, BodySink {
       this.x.end(performance.now());
     }
     this.head.reset();
+    this.head.letGo();
+    this.input.release();
     this.at.recycle(this);
   }
 
