@@ -8,7 +8,6 @@ import type { SizeResult } from './size.ts';
 import { mebibyte, spread, spreadText } from './statistics.ts';
 
 export interface Results {
-  readonly command: string;
   readonly rounds: number;
   readonly seconds: number;
   readonly rows: readonly { readonly row: Row; readonly standings: readonly Standing[] }[];
@@ -29,13 +28,13 @@ function machine(): string {
   return `${cpu}, ${availableParallelism()} CPUs, Linux ${release()}`;
 }
 
-const head = (results: Results): string => `# Results
+const head = (): string => `# Results
 
-Written by \`${results.command}\`; do not edit. Date: ${new Date().toISOString().slice(0, 10)}.
+Written by \`npm run bench\` (\`-- --only ROW --update\` measures and replaces single sections); do not edit.
 
 - Machine: ${machine()}
 - Node ${process.version} · ${first('nginx -v').replace('nginx version: ', '')} · ${first('haproxy -v').replace(/ -.*| 20.*/, '')} · Caddy ${first('caddy version')} · ${first('wrk -v').replace(/ Copyright.*/, '')}
-- ${results.rounds} interleaved rounds of ${results.seconds} s each; medians with least and greatest in parentheses.
+- Rounds of a section are interleaved; medians with least and greatest in parentheses.
 
 How it is measured: the gateway (whole process tree) is pinned to one CPU, nginx as the upstream and wrk as the load to the other. **CPU µs**
 is user + system time from \`/proc/PID/stat\` divided by finished requests (or by MiB of body), and is the figure to compare: throughput and
@@ -129,8 +128,21 @@ function sizeSection(size: SizeResult): string {
 }
 
 export function report(results: Results): string {
+  const { rounds, seconds } = results;
+  const when = `, ${rounds} rounds of ${seconds} s, ${new Date().toISOString().slice(0, 10)}`;
+  const dated = (section: string): string => section.replace(/^(`npm run bench -- --only \S+`)$/m, `$1${when}`);
   const sections = results.rows.map(({ row, standings }) => rowSection(row, standings));
   if (results.scale.length > 0) sections.push(scaleSection(results.scale));
   if (results.size !== null) sections.push(sizeSection(results.size));
-  return `${head(results)}\n${sections.join('\n\n')}\n`;
+  return `${head()}\n${sections.map(dated).join('\n\n')}\n`;
+}
+
+/** `old` with the sections of `fresh` in the place of those of the same title, and its head. */
+export function merged(old: string, fresh: string): string {
+  const [top = '', ...news] = fresh.split(/^(?=## )/m);
+  const [, ...olds] = old.split(/^(?=## )/m);
+  const title = (section: string): string => section.slice(0, section.indexOf('\n'));
+  const kept = olds.map((section) => news.find((other) => title(other) === title(section)) ?? section);
+  const added = news.filter((section) => !olds.some((other) => title(other) === title(section)));
+  return `${top}${[...kept, ...added].map((section) => section.trimEnd()).join('\n\n')}\n`;
 }

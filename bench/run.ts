@@ -2,19 +2,19 @@
  * `npm run bench`: measures Weir beside its peers on this machine and writes bench/RESULTS.md. Needs Linux, two CPUs,
  * taskset, nginx and wrk; other peers are left out when they are not installed.
  */
-import { chmodSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startUpstream } from './contenders/nginx.ts';
 import { weirProgram } from './contenders/weir.ts';
 import { freePort, stopAll, untilListening } from './process.ts';
-import { report } from './report.ts';
+import { merged, report } from './report.ts';
 import { installed, rows, runRow, type Place, type Standing } from './rows.ts';
 import { runScale, type ScaleResult } from './scale.ts';
 import { runSize } from './size.ts';
 
-const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--contenders Weir,HAProxy] [--quick] [--out FILE]`;
+const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--contenders Weir,HAProxy] [--quick] [--update | --out FILE]`;
 
 const { values } = parseArgs({
   options: {
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     out: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    update: { type: 'boolean', default: false },
     contenders: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -71,12 +72,13 @@ async function main(): Promise<void> {
       say(`routes ${routes}: ${JSON.stringify(scale.at(-1))}`);
     }
     const size = wanted('size') && ofWeir ? await runSize(place, values.quick) : null;
-    const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ');
-    const text = report({ command, rounds, seconds, rows: done, scale, size });
+    const text = report({ rounds, seconds, rows: done, scale, size });
     console.log(text);
     // A quick run or a part of the table does not replace the published one.
-    const out = values.out ?? (only === undefined && !values.quick && named === undefined ? join(import.meta.dirname, 'RESULTS.md') : null);
-    if (out !== null) writeFileSync(out, text);
+    const published = join(import.meta.dirname, 'RESULTS.md');
+    if (values.update && existsSync(published)) writeFileSync(published, merged(readFileSync(published, 'utf8'), text));
+    else if (values.out !== undefined) writeFileSync(values.out, text);
+    else if (only === undefined && !values.quick && named === undefined) writeFileSync(published, text);
   } finally {
     await upstream.stop();
     stopAll();

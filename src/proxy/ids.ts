@@ -1,26 +1,35 @@
 import { randomFillSync } from 'node:crypto';
 
-const triples = Array.from({ length: 4096 }, (_, i) => i.toString(16).padStart(3, '0'));
-const words = new Uint16Array(4096);
-let used = words.length;
-/** First 24 characters, with the version and variant, anew for each block of random numbers. */
-let prefix = '';
+/** Ids made at once. */
+const batch = 512;
+const idBytes = 16;
+const idChars = 36;
 
-function hex(word: number): string {
-  return triples[word & 0xfff];
-}
+const digits = Buffer.from('0123456789abcdef', 'latin1');
+const random = new Uint8Array(batch * idBytes);
+const text = Buffer.allocUnsafeSlow(batch * idChars);
+let next = batch;
 
 function refill(): void {
-  randomFillSync(words);
-  const [a, b, c, d, e, f] = words;
-  prefix = `${hex(a)}${hex(b)}${hex(c).slice(1)}-${hex(d)}${hex(e).charAt(2)}-4${hex(f)}-${hex(0x800 | (words[6] & 0x3ff)).charAt(0)}${hex(words[7])}-`;
-  used = 8;
+  randomFillSync(random);
+  let at = 0;
+  for (let id = 0; id < batch; id++) {
+    const from = id * idBytes;
+    random[from + 6] = (random[from + 6] & 0x0f) | 0x40;
+    random[from + 8] = (random[from + 8] & 0x3f) | 0x80;
+    for (let i = 0; i < idBytes; i++) {
+      if (i === 4 || i === 6 || i === 8 || i === 10) text[at++] = 0x2d;
+      const byte = random[from + i];
+      text[at++] = digits[byte >> 4];
+      text[at++] = digits[byte & 15];
+    }
+  }
+  next = 0;
 }
 
-/** A random UUID, version 4 (RFC 9562 §5.4): 48 bits of each id are its own, the rest is shared by a thousand. */
+/** A random UUID, version 4 (RFC 9562 §5.4). Written in batches: a flat string of its own costs one call. */
 export function requestId(): string {
-  if (used + 4 > words.length) refill();
-  const id = prefix + hex(words[used]) + hex(words[used + 1]) + hex(words[used + 2]) + hex(words[used + 3]);
-  used += 4;
-  return id;
+  if (next === batch) refill();
+  const from = next++ * idChars;
+  return text.latin1Slice(from, from + idChars);
 }

@@ -110,6 +110,9 @@ export class Exchange implements ExchangeRecord {
   routeName = '';
   virtualHost = '';
   requestId = '';
+  private joinedAddress = '';
+  private joinedPort = -1;
+  private joined = '';
   /** Response headers and trailers that the log's format asks for, captured as they pass. */
   private readonly capturedNames: string[] = [];
   private readonly capturedValues: string[] = [];
@@ -215,7 +218,14 @@ export class Exchange implements ExchangeRecord {
 
   // What the log reads and nobody else computes.
   get downstreamRemoteAddress(): string {
-    return joinAddress(this.context.remoteAddress, this.down.remotePort);
+    const { remoteAddress } = this.context;
+    // The same for every request of a connection, unless a trusted hop says otherwise.
+    if (remoteAddress !== this.joinedAddress || this.down.remotePort !== this.joinedPort) {
+      this.joinedAddress = remoteAddress;
+      this.joinedPort = this.down.remotePort;
+      this.joined = joinAddress(remoteAddress, this.joinedPort);
+    }
+    return this.joined;
   }
   get downstreamDirectRemoteAddress(): string {
     return joinAddress(this.down.remoteAddress, this.down.remotePort);

@@ -6,15 +6,19 @@ const three: readonly string[] = Array.from({ length: 1000 }, (_, i) => String(i
 
 let secondOf = Number.NaN;
 let secondText = '';
+let msOf = Number.NaN;
+let msText = '';
 
-/** `2026-11-20T12:00:00.123Z`. One calendar computation per second, not per line. */
+/** `2026-11-20T12:00:00.123Z`. One calendar computation per second and one string per millisecond, not per line. */
 export function isoTime(ms: number): string {
+  if (ms === msOf) return msText;
   const second = Math.floor(ms / 1000);
   if (second !== secondOf) {
     secondOf = second;
     secondText = new Date(second * 1000).toISOString().slice(0, 20);
   }
-  return `${secondText}${three[Math.floor(ms) - second * 1000]}Z`;
+  msOf = ms;
+  return (msText = `${secondText}${three[Math.floor(ms) - second * 1000]}Z`);
 }
 
 /** Milliseconds with three decimals; whole numbers without. Not negative. */
