@@ -14,8 +14,8 @@ export interface Served {
   readonly headEnd: number;
 }
 
-/** A 101, perhaps behind interim responses. */
-const SWITCHES = /^(HTTP\/1\.[01] 1(?!01)\d\d[^\r\n]*\r\n([^\r\n]+\r\n)*\r\n)*HTTP\/1\.[01] 101[ \r]/;
+/** A whole head of a 101, perhaps behind interim responses. */
+const SWITCHES = /^(HTTP\/1\.[01] 1(?!01)\d\d[^\r\n]*\r\n([^\r\n]+\r\n)*\r\n)*HTTP\/1\.[01] 101[ \r][^]*?\r\n\r\n/;
 
 /** Tells the requests in a connection's bytes, by the framing of what the engine writes, and what to answer to each. */
 export class RequestReader {
