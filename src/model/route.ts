@@ -136,6 +136,14 @@ export interface MatchEntry {
   readonly rankReason: string;
 }
 
+/** A rule that can match nothing at this listener, whatever the request: kept for explain alone. */
+export interface RuledOut {
+  /** As log and metrics would name it. */
+  readonly route: string;
+  readonly because: string;
+  readonly origin: Origin;
+}
+
 /**
  * The routes that may answer for a set of domains. The request's host picks exactly one virtual host of its listener,
  * the most specific domain (exact, longest `*.suffix`, longest `prefix.*`, `*`); there is no fall back to a wider one.
@@ -147,6 +155,7 @@ export interface VirtualHost {
   readonly origin: Origin;
   /** Best rank first. */
   readonly matches: readonly MatchEntry[];
+  readonly ruledOut?: readonly RuledOut[];
   /** Run for every route of this virtual host. */
   readonly filters: readonly FilterConfig[];
 }

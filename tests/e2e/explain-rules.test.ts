@@ -17,7 +17,7 @@ import { home } from '../support/sources.ts';
 
 /** A reason names the condition that failed, or who stands before it and on what ground the loser stands where it stands. */
 const specific =
-  /^(host|path|method|scheme|authority|header [^:]+|query [^:]+|sni|port|source namespace|source labels?( [^:]+)?): .+ (is|are|is none of|must) .+|^path: .+ does not match the |^matches too, but '[^']+' stands before it(, which is older or comes first by name or order)?: .{5,}/;
+  /^(host|gateways|path|method|scheme|authority|header [^:]+|query [^:]+|sni|port|source namespace|source labels?( [^:]+)?): .+ (is|are|is none of|must) .+|^path: .+ does not match the |^matches too, but '[^']+' stands before it(, which is older or comes first by name or order)?: .{5,}/;
 
 /** Gateway API routes are named namespace/route/rule; the rows name the rule. */
 function short(text: string): string {

@@ -1,17 +1,18 @@
 /** Matches of VirtualServices as seen from a gateway's socket or from the mesh, in the order in which they are tried. */
-import type { MatchEntry, Route } from '../../model/route.ts';
+import type { MatchEntry, Route, RuledOut } from '../../model/route.ts';
 import { blockedRoute, rewritesMatchedPath, translateRule } from './actions.ts';
 import { rulesOf, type Rule, type VirtualServiceItem } from './delegates.ts';
 import type { DestinationBuilder } from './destinations.ts';
-import { rankReason, translateMatch, type Translated, type Viewpoint } from './match.ts';
-import type { Reporter } from './report.ts';
+import { rankReason, translateMatch, whyRuledOut, type Translated, type Viewpoint } from './match.ts';
+import { originAt, type Reporter } from './report.ts';
 import type { HttpRoute } from './schema/virtual-service.ts';
 
 /** Routes of the fragment; each rule becomes one route however many sockets reach it. */
 export interface RouteTable {
   readonly routes: readonly Route[];
   rules(item: VirtualServiceItem): readonly Rule[];
-  entries(item: VirtualServiceItem, at: Viewpoint): MatchEntry[];
+  /** `ruledOut` is given the matches that can hold for no request there. */
+  entries(item: VirtualServiceItem, at: Viewpoint, ruledOut?: RuledOut[]): MatchEntry[];
   add(route: Route): number;
 }
 
@@ -56,14 +57,24 @@ export function createRouteTable(
     routes,
     rules,
     add,
-    entries(item, at) {
+    entries(item, at, ruledOut) {
       const entries: MatchEntry[] = [];
       for (const rule of rules(item)) {
         const matches = rule.route.match?.length ? rule.route.match : [undefined];
         const wholeRule = matches.map((match, index) => ({ match, index }));
         for (const { match, index } of wholeRule) {
-          const translated = translateMatch(match, at, (name) => gatewayName(name, rule.owner.namespace));
-          if (translated === null) continue;
+          const named = (name: string): string => gatewayName(name, rule.owner.namespace);
+          const translated = translateMatch(match, at, named);
+          if (translated === null) {
+            const because = match === undefined ? null : whyRuledOut(match, at, named);
+            if (because !== null)
+              ruledOut?.push({
+                route: rule.route.name ?? item.resource.name,
+                because,
+                origin: originAt(rule.owner, [...rule.path, 'match', index]),
+              });
+            continue;
+          }
           if (translated.blocked !== null)
             report.add('WR0109', rule.owner, [...rule.path, 'match', index], translated.blocked, {
               hint: 'the rule answers 503 when its other conditions hold',

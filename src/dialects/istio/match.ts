@@ -30,7 +30,7 @@ export const ignoredHeaderKeys: ReadonlySet<string> = new Set(['uri', 'scheme', 
 /** Null when the match cannot hold at this viewpoint. `gatewayName` makes `namespace/name` of a name in `gateways`. */
 export function translateMatch(match: HttpMatch | undefined, at: Viewpoint, gatewayName: (name: string) => string): Translated | null {
   if (match === undefined) return { match: {}, blocked: null };
-  if (!holdsAt(match, at, gatewayName)) return null;
+  if (whyRuledOut(match, at, gatewayName) !== null) return null;
   const headers: HeaderMatcher[] = [];
   const methods: StringMatcher[] = match.method === undefined ? [] : [text(match.method)];
   let authority = match.authority === undefined ? undefined : foldCase(text(match.authority));
@@ -71,16 +71,22 @@ export function translateMatch(match: HttpMatch | undefined, at: Viewpoint, gate
   };
 }
 
-/** Istio looks at source labels and namespace only where the match names no gateways. */
-function holdsAt(match: HttpMatch, at: Viewpoint, gatewayName: (name: string) => string): boolean {
+/**
+ * Why the match can hold for no request at this socket; null when it can. Istio looks at source labels and namespace only
+ * where the match names no gateways.
+ */
+export function whyRuledOut(match: HttpMatch, at: Viewpoint, gatewayName: (name: string) => string): string | null {
   if (match.gateways?.length) {
     if (!match.gateways.some((name) => (at.kind === 'mesh' ? name === 'mesh' : name !== 'mesh' && at.gateways.has(gatewayName(name)))))
-      return false;
+      return `gateways: this one is none of ${match.gateways.join(', ')}`;
   } else if (at.kind === 'gateway') {
-    for (const [name, value] of Object.entries(match.sourceLabels ?? {})) if (at.labels[name] !== value) return false;
-    if (match.sourceNamespace && match.sourceNamespace !== at.namespace) return false;
+    for (const [name, value] of Object.entries(match.sourceLabels ?? {}))
+      if (at.labels[name] !== value) return `source label ${name}: the gateway's is not ${value}`;
+    if (match.sourceNamespace && match.sourceNamespace !== at.namespace)
+      return `source namespace: the gateway's is not ${match.sourceNamespace}`;
   }
-  return at.kind === 'mesh' || match.port === undefined || match.port === at.port;
+  if (at.kind === 'mesh' || match.port === undefined || match.port === at.port) return null;
+  return `port: ${at.port} is not ${match.port}`;
 }
 
 function pathOf(match: HttpMatch): PathMatcher | undefined {

@@ -1,7 +1,7 @@
 /** The domains of a socket → virtual hosts of a listener. */
 import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
 import type { Origin } from '../../model/origin.ts';
-import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
+import type { MatchEntry, Route, RuledOut, VirtualHost } from '../../model/route.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import type { RouteTable } from './entries.ts';
 import { isCatchAll } from './match.ts';
@@ -76,12 +76,15 @@ function virtualHosts(socket: Socket, table: RouteTable, report: Reporter): Virt
       continue;
     }
     const bindings = [...domain.bindings.values()];
+    const ruledOut: RuledOut[] = [];
     const lists = bindings.map(({ item, gateways, labels, namespace }) =>
-      table.entries(item, { kind: 'gateway', gateways, port: socket.port, labels, namespace }),
+      table.entries(item, { kind: 'gateway', gateways, port: socket.port, labels, namespace }, ruledOut),
     );
     const matches = lists.length === 1 ? lists[0] : merged(bindings, lists, table, report);
     // As in Istio, hosts without a rule that can hold here are left to wider ones.
-    if (matches.length > 0) hosts.push({ name: domains[0], domains, origin: bindings[0].item.resource.origin, matches, filters: [] });
+    if (matches.length === 0) continue;
+    const { origin } = bindings[0].item.resource;
+    hosts.push({ name: domains[0], domains, origin, matches, filters: [], ...(ruledOut.length === 0 ? {} : { ruledOut }) });
   }
   return hosts;
 }

@@ -32,7 +32,7 @@ export function listCandidates(table: ListenerTable<RouteRuntime>, view: Request
   let winner: RouteHit | null = null;
   if (picked >= 0) {
     const { first, count } = table.entries(picked);
-    const { name: virtualHost } = table.head(picked);
+    const { name: virtualHost, ruledOut = [] } = table.head(picked);
     for (let i = first; i < first + count; i++) {
       const one = table.hit(i, picked);
       const reason = one.matcher.explain(view);
@@ -41,6 +41,7 @@ export function listCandidates(table: ListenerTable<RouteRuntime>, view: Request
       const because = wins ? one.entry.rankReason : (reason ?? beaten(one, winner));
       add({ route: routeName(one.route, one.entry), virtualHost, matched: wins, because, origin: one.route.origin }, wins);
     }
+    for (const { route, because, origin } of ruledOut) add({ route, virtualHost, matched: false, because, origin }, false);
   }
   if (winner !== hit) throw new Error(`explain found ${describe(winner)} where traffic finds ${describe(hit)}`);
   const hosts = table.virtualHosts();
