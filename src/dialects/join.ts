@@ -4,6 +4,7 @@ import type { Consumer } from '../model/consumer.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Route } from '../model/route.ts';
+import type { Secret } from '../model/tls.ts';
 import type { Condition, Fragment, ResourceStatus, Snapshot } from '../model/snapshot.ts';
 
 export interface Joined {
@@ -20,6 +21,7 @@ export function join(fragments: readonly Fragment[]): Joined {
   const routes: Route[] = [];
   const clusters = new Map<string, Cluster>();
   const consumers: Consumer[] = [];
+  const secrets = new Map<string, Secret>();
   const status: ResourceStatus[] = [];
   const diagnostics: Diagnostic[] = [];
   for (const fragment of fragments) {
@@ -44,9 +46,13 @@ export function join(fragments: readonly Fragment[]): Joined {
       if (known === undefined || (cluster.declared && !known.declared)) clusters.set(cluster.name, cluster);
     }
     for (const consumer of fragment.consumers) consumers.push(consumer);
+    for (const secret of fragment.secrets ?? []) secrets.set(secret.name, secret);
     for (const entry of fragment.status) status.push(lost.size === 0 ? entry : withoutSocket(entry, lost));
   }
-  return { snapshot: { listeners, routes, clusters: [...clusters.values()], consumers, status }, diagnostics };
+  return {
+    snapshot: { listeners, routes, clusters: [...clusters.values()], consumers, secrets: [...secrets.values()], status },
+    diagnostics,
+  };
 }
 
 function shifted(listener: Listener, by: number): Listener {

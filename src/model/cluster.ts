@@ -1,8 +1,9 @@
 import type { Origin } from './origin.ts';
 import type { PendingField } from './route.ts';
+import type { ClientTls } from './tls.ts';
 
 export interface Endpoint {
-  /** IP address, or host name in a `dns` cluster. */
+  /** IP address, host name in a `dns` cluster, or the path of a Unix socket (begins with `/`; `@` for an abstract one; port 0). */
   readonly address: string;
   readonly port: number;
   /** Name that the address was found under, when it was looked up. */
@@ -34,8 +35,13 @@ export interface Cluster {
   readonly serviceNamespace: string | null;
   /** Sent as authority when a route's hostRewrite is `endpoint` (Kong upstream host_header / service host). */
   readonly hostHeader?: string;
-  /** Upstream transport; anything but plaintext does not run yet and fails closed. */
+  /** `tls`: `tls` says how. */
   readonly transport: 'plaintext' | 'tls';
+  readonly tls?: ClientTls;
+  /** What the upstream speaks; `alpn`: what its TLS handshake agrees on. Absent: HTTP/1.1. */
+  readonly protocol?: 'http1' | 'http2' | 'alpn';
+  /** PROXY protocol header at the head of each connection to the upstream; such connections serve one client only. */
+  readonly proxyProtocol?: 'v1' | 'v2';
   /** False: the host was found nowhere in the configuration; a failed look-up is 503 NC. */
   readonly declared: boolean;
   readonly origin: Origin;

@@ -15,8 +15,10 @@ export interface Binding {
   /** Name of the model listener. */
   readonly listener: string;
   readonly address: string;
-  /** Real port, after --map-port. */
+  /** Real port, after --map-port. 0 for a Unix socket. */
   readonly port: number;
+  /** Absent: tcp. */
+  readonly transport?: 'tcp' | 'udp';
 }
 
 export interface ResolvedEndpoints {

@@ -1,3 +1,4 @@
+import type { ConnectionChain } from './chain.ts';
 import type { FilterConfig } from './filter.ts';
 import type { DialectName, Origin } from './origin.ts';
 import type { PendingField, ReplyStyle, VirtualHost } from './route.ts';
@@ -34,6 +35,14 @@ export interface HttpLimits {
   /** No byte in either direction during an exchange: 408 before, reset after the response began. */
   readonly streamIdleTimeoutMs: number;
   readonly maxConnections: number;
+  /** A connection, or a WebSocket, at most, ms; 0 or absent: no limit. */
+  readonly maxConnectionMs?: number;
+  /** An upgraded connection without a byte, ms; absent: `streamIdleTimeoutMs`. */
+  readonly upgradeIdleTimeoutMs?: number;
+  /** An upgraded connection at most, ms; 0 or absent: no limit. */
+  readonly maxUpgradeMs?: number;
+  /** Requests under way on one HTTP/2 connection; absent: 100. */
+  readonly maxConcurrentStreams?: number;
 }
 
 export interface Listener {
@@ -45,7 +54,16 @@ export interface Listener {
   readonly address: string;
   /** As configured, before --map-port. 0 for `mesh`. */
   readonly port: number;
-  readonly protocol: 'http';
+  /** `http`: HTTP over TCP, with `chains` also TLS and other protocols. `tcp`, `udp`: no virtual hosts, only `chains`. */
+  readonly protocol: 'http' | 'tcp' | 'udp';
+  /** Best first. Absent or empty: every connection is plain HTTP. */
+  readonly chains?: readonly ConnectionChain[];
+  /** PROXY protocol (v1 or v2) at the head of each connection; `optional` only from `trustedCidrs`. Absent: off. */
+  readonly proxyProtocol?: 'required' | 'optional';
+  /** Connections that do not begin as HTTP or TLS go to the chain with `forward`; one that stays silent this long, ms, counts as such (Envoy listener_filters_timeout). Absent: no detection. */
+  readonly detectTimeoutMs?: number;
+  /** False: HTTP/2 without TLS (prior knowledge) is refused. Absent: both versions are spoken (Envoy codec AUTO). */
+  readonly http2?: boolean;
   readonly dialect: DialectName;
   readonly origin: Origin;
   readonly canonicalisation: Canonicalisation;

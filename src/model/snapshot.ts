@@ -3,6 +3,7 @@ import type { Consumer } from './consumer.ts';
 import type { Listener } from './listener.ts';
 import type { Origin } from './origin.ts';
 import type { Route } from './route.ts';
+import type { Secret } from './tls.ts';
 
 /** Gateway API style condition: type, status, reason, message. */
 export interface Condition {
@@ -45,6 +46,8 @@ export interface Snapshot {
   readonly routes: readonly Route[];
   readonly clusters: readonly Cluster[];
   readonly consumers: readonly Consumer[];
+  /** Absent: none. */
+  readonly secrets?: readonly Secret[];
   readonly status: readonly ResourceStatus[];
 }
 
@@ -55,6 +58,8 @@ export interface Fragment {
   readonly routes: readonly Route[];
   readonly clusters: readonly Cluster[];
   readonly consumers: readonly Consumer[];
+  /** Absent: none. */
+  readonly secrets?: readonly Secret[];
   readonly status: readonly ResourceStatus[];
 }
 

@@ -81,7 +81,8 @@ function canonicaliseRequest(x: Exchange): boolean {
     x.sentHost = canonical.authority;
     x.authority = canonical.authority;
   }
-  x.path = canonical.query === '' && !target.endsWith('?') ? canonical.path : `${canonical.path}?${canonical.query}`;
+  if (canonical.unchanged) x.path = target;
+  else x.path = canonical.query === '' && !target.endsWith('?') ? canonical.path : `${canonical.path}?${canonical.query}`;
   return true;
 }
 

@@ -3,7 +3,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import { defaultFormat, envoyFormat } from './log/envoy-format.ts';
 import { escapeValue } from './log/escape.ts';
 import { isPlain, LineWriter } from './log/line-writer.ts';
-import { decimalMs, isoTime } from './log/time.ts';
+import { isoTime } from './log/time.ts';
 import type { ExchangeRecord, LineFormat } from './record.ts';
 
 export { defaultFormat, envoyFormat };
@@ -22,9 +22,9 @@ class RouteFields {
   #cluster = '';
   #route = '';
   #listener = '';
-  #text = ',"upstream_host":null,"upstream_cluster":null,"route_name":null,"listener":null';
+  #bytes = Buffer.from(',"upstream_host":null,"upstream_cluster":null,"route_name":null,"listener":null');
 
-  of(r: ExchangeRecord): string {
+  of(r: ExchangeRecord): Uint8Array {
     if (
       r.upstreamHost !== this.#host ||
       r.upstreamCluster !== this.#cluster ||
@@ -35,32 +35,87 @@ class RouteFields {
       this.#cluster = r.upstreamCluster;
       this.#route = r.routeName;
       this.#listener = r.listener;
-      this.#text =
+      this.#bytes = Buffer.from(
         `,"upstream_host":${quoted(r.upstreamHost)},"upstream_cluster":${quoted(r.upstreamCluster)}` +
-        `,"route_name":${quoted(r.routeName)},"listener":${quoted(r.listener)}`;
+          `,"route_name":${quoted(r.routeName)},"listener":${quoted(r.listener)}`,
+        'latin1',
+      );
     }
-    return this.#text;
+    return this.#bytes;
   }
 }
 
 const routeFields = new RouteFields();
 
+/** What stands between the values of a JSON line, as bytes. */
+const keys = {
+  startTime: Buffer.from('{"start_time":"'),
+  revision: Buffer.from('","revision":'),
+  method: Buffer.from(',"method":'),
+  authority: Buffer.from(',"authority":'),
+  path: Buffer.from(',"path":'),
+  protocol: Buffer.from(',"protocol":"'),
+  responseCode: Buffer.from('","response_code":'),
+  responseFlags: Buffer.from(',"response_flags":"'),
+  responseCodeDetails: Buffer.from('","response_code_details":'),
+  bytesReceived: Buffer.from(',"bytes_received":'),
+  bytesSent: Buffer.from(',"bytes_sent":'),
+  duration: Buffer.from(',"duration_ms":'),
+  serviceTime: Buffer.from(',"upstream_service_time_ms":'),
+  remote: Buffer.from(',"downstream_remote_address":'),
+  requestId: Buffer.from(',"request_id":'),
+  traceId: Buffer.from(',"trace_id":'),
+  principal: Buffer.from(',"principal":'),
+  consumer: Buffer.from(',"consumer":'),
+  userAgent: Buffer.from(',"user_agent":'),
+} as const;
+
 /** One JSON object with the fields of docs/reference/access-log.md; absent values are null. Always valid JSON, always ASCII. */
 export const jsonFormat: LineFormat = {
   needs: { requestHeaders: ['user-agent'], responseHeaders: [], responseTrailers: [] },
   write(r: ExchangeRecord, out: LineWriter): void {
-    out.ascii(
-      `{"start_time":"${isoTime(r.startMs)}","revision":${r.revision},"method":${quoted(r.method)},"authority":${quoted(r.authority)}` +
-        `,"path":${quoted(r.originalPath)},"protocol":"${r.protocol}","response_code":${r.responseCode}` +
-        `,"response_flags":"${r.responseFlags === '' ? '-' : r.responseFlags}","response_code_details":${quoted(r.responseCodeDetails)}` +
-        `,"bytes_received":${r.bytesReceived},"bytes_sent":${r.bytesSent},"duration_ms":${decimalMs(r.durationMs)}` +
-        `,"upstream_service_time_ms":${r.upstreamServiceTimeMs < 0 ? 'null' : decimalMs(r.upstreamServiceTimeMs)}${routeFields.of(r)}` +
-        `,"downstream_remote_address":${quoted(r.downstreamRemoteAddress)},"request_id":${quoted(r.requestId)}` +
-        `,"trace_id":${quoted(r.traceId)},"principal":${quoted(r.principal)},"consumer":${quoted(r.consumer)}` +
-        `,"user_agent":${quoted(r.requestHeader('user-agent') ?? '')}}`,
-    );
+    out.bytes(keys.startTime);
+    out.text(isoTime(r.startMs));
+    out.bytes(keys.revision);
+    out.whole(r.revision);
+    field(out, keys.method, r.method);
+    field(out, keys.authority, r.authority);
+    field(out, keys.path, r.originalPath);
+    out.bytes(keys.protocol);
+    out.text(r.protocol);
+    out.bytes(keys.responseCode);
+    out.whole(r.responseCode);
+    out.bytes(keys.responseFlags);
+    out.text(r.responseFlags === '' ? '-' : r.responseFlags);
+    field(out, keys.responseCodeDetails, r.responseCodeDetails);
+    out.bytes(keys.bytesReceived);
+    out.whole(r.bytesReceived);
+    out.bytes(keys.bytesSent);
+    out.whole(r.bytesSent);
+    out.bytes(keys.duration);
+    out.decimals(r.durationMs);
+    out.bytes(keys.serviceTime);
+    if (r.upstreamServiceTimeMs < 0) out.text('null');
+    else out.decimals(r.upstreamServiceTimeMs);
+    out.bytes(routeFields.of(r));
+    field(out, keys.remote, r.downstreamRemoteAddress);
+    field(out, keys.requestId, r.requestId);
+    field(out, keys.traceId, r.traceId);
+    field(out, keys.principal, r.principal);
+    field(out, keys.consumer, r.consumer);
+    field(out, keys.userAgent, r.requestHeader('user-agent') ?? '');
+    out.byte(0x7d);
   },
 };
+
+/** A key and its value in quotes, or null for an empty one. */
+function field(out: LineWriter, key: Uint8Array, value: string): void {
+  out.bytes(key);
+  if (value === '') return out.text('null');
+  out.byte(0x22);
+  out.value(value);
+  out.byte(0x22);
+}
 
 /** One line as text. For tests and people; the data path writes bytes. */
 export function lineOf(format: LineFormat, record: ExchangeRecord): string {

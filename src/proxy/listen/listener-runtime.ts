@@ -5,6 +5,7 @@ import type { RequestContext } from '../chain/request-context.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import type { RequestHead, ResponseHead } from '../protocol/http1/head.ts';
 import type { ListenerTable } from '../route/tables.ts';
+import type { LiveConnection } from './client.ts';
 import { ServerConnection } from '../protocol/http1/server.ts';
 import type { RouteRuntime, WorkerRuntime } from '../runtime.ts';
 
@@ -16,7 +17,7 @@ export class ListenerRuntime {
   config: Listener;
   table: ListenerTable<RouteRuntime>;
   chain: Chain;
-  readonly connections = new Set<ServerConnection>();
+  readonly connections = new Set<LiveConnection>();
   /** Closed connections' objects, ready for the next socket: making them is most of what a short connection costs. */
   private readonly free: ServerConnection[] = [];
   /** One object for all heads of this listener, so that a new revision's limits hold for connections that go on. */
@@ -85,18 +86,12 @@ export class ListenerRuntime {
     return peer;
   }
 
-  /** Forwarding headers as lines of text; drops what they replace. */
-  forwarded(head: RequestHead, x: Exchange, context: RequestContext): string {
+  /** Drops the client's forwarding headers and settles what is sent in their place. Returns Kong's further ones as lines. */
+  takeForwarding(head: RequestHead, x: Exchange, context: RequestContext): string {
     const peer = x.down.remoteAddress;
     const isTrusted = this.config.trustedHops > 0 || (this.trusted !== null && this.isTrusted(peer));
-    const before = head.get('x-forwarded-for');
-    if (before !== null) head.drop('x-forwarded-for');
-    const proto = (isTrusted ? head.get('x-forwarded-proto') : null) ?? context.scheme;
-    head.drop('x-forwarded-proto');
-    head.drop('x-request-id');
-    const chain = before === null ? peer : `${before}, ${peer}`;
-    const lines = `x-forwarded-for: ${chain}\r\nx-forwarded-proto: ${proto}\r\nx-request-id: ${x.requestId}\r\n`;
-    return this.config.kongHeaders ? lines + this.kongRequestHeaders(head, x, context, isTrusted) : lines;
+    x.forwarding.take(head, isTrusted, peer, context.scheme);
+    return this.config.kongHeaders ? this.kongRequestHeaders(head, x, context, isTrusted) : '';
   }
 
   /** What Kong adds to requests (X-Forwarded-Host, -Port, -Path, X-Real-IP). */

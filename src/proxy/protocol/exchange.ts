@@ -4,6 +4,7 @@ import type { ExchangeRecord } from '../../telemetry/record.ts';
 import { RequestContext } from '../chain/request-context.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { Failure } from '../failure.ts';
+import { Forwarding } from '../listen/forwarding.ts';
 import type { ListenerRuntime } from '../listen/listener-runtime.ts';
 import type { DestinationRuntime, RouteHit, WorkerRuntime } from '../runtime.ts';
 import { Attempt } from '../upstream/attempt.ts';
@@ -63,6 +64,7 @@ export class Exchange implements ExchangeRecord {
   readonly head: RequestHead;
   readonly context: RequestContext;
   readonly attempt: Attempt;
+  readonly forwarding = new Forwarding();
   /** Grows with each request: an answer that was waited for finds out whether its request is still the one. */
   serial = 0;
   live = false;
@@ -253,7 +255,6 @@ export class Exchange implements ExchangeRecord {
   responseHeader(name: string): string | null {
     const at = this.capturedNames.indexOf(name);
     if (at >= 0) return this.capturedValues[at];
-    if (name === 'x-envoy-upstream-service-time' && this.upstreamServiceTimeMs >= 0) return String(Math.round(this.upstreamServiceTimeMs));
     return null;
   }
   responseTrailer(name: string): string | null {

@@ -75,6 +75,8 @@ export function compileTables(snapshot: Snapshot): FlatTables {
     routeTexts: pool.writeAll(snapshot.routes),
     clusterTexts: pool.writeAll(snapshot.clusters),
     consumerTexts: pool.writeAll(snapshot.consumers),
+    secretSlots: buildNames((snapshot.secrets ?? []).map((secret, i) => [secret.name, i])),
+    secretTexts: pool.writeAll(snapshot.secrets ?? []),
   });
   return { index, pool: pool.finish() };
 }

@@ -7,7 +7,7 @@
  * changes a JSON text and no layout.
  */
 export const magic = 0x57454952;
-export const version = 1;
+export const version = 2;
 
 export const sections = [
   /** Records of `listenerWords`. */
@@ -26,6 +26,7 @@ export const sections = [
   'clusterSlots',
   'consumerSlots',
   'keySlots',
+  'secretSlots',
   /** Route of each match entry. */
   'entryRoutes',
   /** Trie labels and host names, UTF-16. */
@@ -36,6 +37,7 @@ export const sections = [
   'routeTexts',
   'clusterTexts',
   'consumerTexts',
+  'secretTexts',
 ] as const;
 export type SectionName = (typeof sections)[number];
 

@@ -5,6 +5,7 @@ import type { Consumer } from '../../model/consumer.ts';
 import type { FlatTables } from '../../model/events.ts';
 import type { Listener } from '../../model/listener.ts';
 import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
+import type { Secret } from '../../model/tls.ts';
 import { HostLookup } from './host-table.ts';
 import { headerWords, hostTableWords, listenerWords, magic, sections, type SectionName, version, virtualHostWords } from './layout.ts';
 import { findName } from './names.ts';
@@ -39,8 +40,8 @@ const maxBuckets = 320;
 /** A compiled snapshot as a worker sees it: mapped, not copied; bodies are parsed at first use and kept. */
 export class RouteTables<R = null> {
   readonly revision: number;
-  private readonly texts: Readonly<Record<'listener' | 'virtualHost' | 'entry' | 'route' | 'cluster' | 'consumer', PoolTexts>>;
-  private readonly slots: Readonly<Record<'cluster' | 'consumer' | 'key', Int32Array>>;
+  private readonly texts: Readonly<Record<'listener' | 'virtualHost' | 'entry' | 'route' | 'cluster' | 'consumer' | 'secret', PoolTexts>>;
+  private readonly slots: Readonly<Record<'cluster' | 'consumer' | 'key' | 'secret', Int32Array>>;
   private readonly listeners = new Map<string, ListenerTable<R>>();
   private readonly routes: (Route | undefined)[];
   private readonly clusters = new Map<string, Cluster>();
@@ -67,8 +68,9 @@ export class RouteTables<R = null> {
       route: new PoolTexts(pool, ints('routeTexts')),
       cluster: new PoolTexts(pool, ints('clusterTexts')),
       consumer: new PoolTexts(pool, ints('consumerTexts')),
+      secret: new PoolTexts(pool, ints('secretTexts')),
     };
-    this.slots = { cluster: ints('clusterSlots'), consumer: ints('consumerSlots'), key: ints('keySlots') };
+    this.slots = { cluster: ints('clusterSlots'), consumer: ints('consumerSlots'), key: ints('keySlots'), secret: ints('secretSlots') };
     this.routes = new Array<Route | undefined>(this.texts.route.count).fill(undefined);
     const shared: Shared<R> = {
       listeners: ints('listeners'),
@@ -144,6 +146,14 @@ export class RouteTables<R = null> {
     });
     if (found !== null) this.keys.set(sha256, found);
     return found;
+  }
+
+  /** Certificates and keys by name; a new object each time. Keys stay in the shared tables. */
+  secret(name: string): Secret | null {
+    return findName(this.slots.secret, name, (i) => {
+      const secret = parse<Secret>(this.texts.secret.text(i));
+      return secret.name === name ? secret : null;
+    });
   }
 
   /** By id, else by user name. */

@@ -147,7 +147,7 @@ export class Attempt implements UpstreamUser {
     this.headSent = true;
     x.down.pumpBody();
     if (this.connection !== connection) return;
-    this.postedAt = staging.post(connection.socket, true) ? staging.writes : -1;
+    this.postedAt = staging.post(connection.wire, true) ? staging.writes : -1;
   }
 
   /** Request body bytes, unframed. False: wait for `Downstream.resumeBody`. */
@@ -165,7 +165,7 @@ export class Attempt implements UpstreamUser {
     }
     if (length <= copyBytes) staging.append(buffer, start, end);
     else {
-      staging.flush(connection.socket);
+      staging.flush(connection.wire);
       connection.socket.write(buffer.subarray(start, end));
     }
     if (chunked) staging.append(crlf, 0, 2);
@@ -188,7 +188,7 @@ export class Attempt implements UpstreamUser {
   /** Ends the write of body bytes that arrived in this event. */
   flushBody(): void {
     const { connection } = this;
-    if (connection !== null) this.x.worker.staging.flush(connection.socket);
+    if (connection !== null) this.x.worker.staging.flush(connection.wire);
   }
 
   onUpstreamDrain(): void {

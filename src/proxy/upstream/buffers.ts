@@ -2,8 +2,8 @@
  * Buffers of one worker. Rules (PERFORMANCE.md): nothing keeps a slice of the shared read buffer across a turn; a
  * buffer handed to a socket that could not write it at once belongs to that socket until it is collected.
  */
-import type { Socket } from 'node:net';
 import { writeAscii } from '../protocol/http1/encode.ts';
+import type { Wire } from './wire.ts';
 
 /** Bytes one read of a shared or private read buffer takes at most. */
 export const readBytes = 64 * 1024;
@@ -56,7 +56,7 @@ export class Staging {
   length = 0;
   /** Where the message under construction begins. */
   private from = 0;
-  private readonly sockets: Socket[] = [];
+  private readonly wires: Wire[] = [];
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];
   /** What is posted to upstreams, as positions in the three lists above; the rest is for clients. */
@@ -108,15 +108,15 @@ export class Staging {
   }
 
   /** Writes the message at the end of this turn, in order with everything posted before. True: it waits. */
-  post(socket: Socket, toUpstream: boolean): boolean {
+  post(wire: Wire, toUpstream: boolean): boolean {
     const { from, length } = this;
     if (length === from) return false;
-    if (length - from > maxPostBytes || this.sockets.length >= maxPosted) {
-      this.flush(socket);
+    if (length - from > maxPostBytes || this.wires.length >= maxPosted) {
+      this.flush(wire);
       return false;
     }
-    if (toUpstream) this.upstream.push(this.sockets.length);
-    this.sockets.push(socket);
+    if (toUpstream) this.upstream.push(this.wires.length);
+    this.wires.push(wire);
     this.starts.push(from);
     this.ends.push(length);
     this.from = length;
@@ -126,13 +126,13 @@ export class Staging {
   }
 
   /** Writes what is posted and then the message under construction. False: the socket wants no more until it drains. */
-  flush(socket: Socket): boolean {
-    if (this.sockets.length > 0) this.writePosted();
+  flush(wire: Wire): boolean {
+    if (this.wires.length > 0) this.writePosted();
     const { from, length } = this;
-    if (length === from) return !socket.writableNeedDrain;
+    if (length === from) return !wire.isFull;
     this.writes++;
-    const more = socket.write(this.buffer.subarray(from, length));
-    if (socket.writableLength !== 0) this.busy = true;
+    const more = wire.write(this.buffer.subarray(from, length));
+    if (wire.hasUnsent) this.busy = true;
     this.from = length;
     this.rewind();
     return more;
@@ -140,32 +140,32 @@ export class Staging {
 
   /** Writes what is posted: before anything is written, ended or closed past this buffer. */
   flushPosted(): void {
-    if (this.sockets.length === 0) return;
+    if (this.wires.length === 0) return;
     this.writePosted();
     this.rewind();
   }
 
   private writePosted(): void {
-    const { sockets, starts, ends } = this;
+    const { wires, starts, ends } = this;
     this.writes++;
     // Upstreams first, then clients: a peer that gets its messages in a row is woken once.
     const { upstream } = this;
     for (let i = 0; i < upstream.length; i++) this.writeOne(upstream[i]);
-    for (let i = 0, next = 0; i < sockets.length; i++) {
+    for (let i = 0, next = 0; i < wires.length; i++) {
       if (upstream[next] === i) next++;
       else this.writeOne(i);
     }
     upstream.length = 0;
-    sockets.length = 0;
+    wires.length = 0;
     starts.length = 0;
     ends.length = 0;
   }
 
   private writeOne(i: number): void {
-    const socket = this.sockets[i];
-    if (socket.destroyed) return;
-    socket.write(this.buffer.subarray(this.starts[i], this.ends[i]));
-    if (socket.writableLength !== 0) this.busy = true;
+    const wire = this.wires[i];
+    if (wire.socket.destroyed) return;
+    wire.write(this.buffer.subarray(this.starts[i], this.ends[i]));
+    if (wire.hasUnsent) this.busy = true;
   }
 
   /** Begins the buffer again once nothing of it waits; one that a socket still holds is left to it. */

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { Deadline, type Wheel } from '../../base/wheel.ts';
 import type { EndpointState } from './endpoint.ts';
 import type { ReadBuffers } from './buffers.ts';
+import { Wire } from './wire.ts';
 
 /** Who uses a connection at the moment. Every call may end the exchange. */
 export interface UpstreamUser {
@@ -28,6 +29,7 @@ export interface UpstreamContext {
 /** One socket to one endpoint: connecting, in use by one exchange, idle in its endpoint's pool, or closed. */
 export class UpstreamConnection {
   readonly socket: Socket;
+  readonly wire: Wire;
   readonly endpoint: EndpointState;
   user: UpstreamUser | null = null;
   connected = false;
@@ -58,6 +60,7 @@ export class UpstreamConnection {
       autoSelectFamily: false,
       onread: { buffer: () => this.nextBuffer(), callback: (bytes, buffer) => this.onRead(bytes, buffer) },
     });
+    this.wire = new Wire(this.socket);
     if (connectTimeoutMs > 0) context.wheel.arm(this.deadline, now + connectTimeoutMs);
     this.socket.on('connect', () => this.guard(() => this.onConnect()));
     this.socket.on('drain', () => this.guard(() => this.user?.onUpstreamDrain()));
@@ -106,6 +109,7 @@ export class UpstreamConnection {
 
   private onConnect(): void {
     this.connected = true;
+    this.wire.onConnected();
     this.context.wheel.arm(this.deadline, Infinity);
     this.context.onConnect(this.endpoint);
     this.user?.onConnected();

@@ -11,12 +11,23 @@ export function stageRequestHead(x: Exchange, cluster: ClusterState | null, endp
   if (host !== null) head.drop('host');
   // Answered by the downstream once its body is wanted.
   if (head.expectContinue) head.drop('expect');
-  const forwarded = x.at.forwarded(head, x, context);
-  staging.appendText(host === null ? `${x.method} ${x.path} HTTP/1.1\r\n` : `${x.method} ${x.path} HTTP/1.1\r\nhost: ${host}\r\n`);
+  const kong = x.at.takeForwarding(head, x, context);
+  // Piece by piece: joining strings and flattening them again costs more than the loops.
+  staging.appendText(x.method);
+  staging.appendText(' ');
+  staging.appendText(x.path);
+  staging.appendText(' HTTP/1.1\r\n');
+  if (host !== null) {
+    staging.appendText('host: ');
+    staging.appendText(host);
+    staging.appendText('\r\n');
+  }
   staging.reserve(head.headersLength);
   const at = head.writeHeaders(staging.buffer, staging.length);
   if (at >= 0) staging.length = at;
-  staging.appendText(head.bodyKind === 'chunked' ? `${forwarded}transfer-encoding: chunked\r\n` : forwarded);
+  x.forwarding.write(staging, x.requestId);
+  if (kong !== '') staging.appendText(kong);
+  if (head.bodyKind === 'chunked') staging.appendText('transfer-encoding: chunked\r\n');
   const { upgradeTo } = x;
   if (head.trailersAllowed)
     staging.appendText(upgradeTo === '' ? 'connection: te\r\nte: trailers\r\n' : 'connection: te, upgrade\r\nte: trailers\r\n');

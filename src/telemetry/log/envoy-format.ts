@@ -17,7 +17,7 @@ const operator = /%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::(\d{1,5}))?%/y;
 
 /** One operator with the text in front of it: one object, one place in the loop. */
 interface Part {
-  readonly before: string;
+  readonly before: Uint8Array;
   readonly read: Read;
   /** 0: no limit. */
   readonly maxChars: number;
@@ -50,14 +50,14 @@ export function envoyFormat(format: string): Result<LineFormat, string> {
     const [text, name, argument, length] = match;
     const read = compileOperator(name, argument ?? null, needed);
     if (!read.ok) return err(`column ${percent + 1}: ${text}: ${read.error}`);
-    parts.push({ before, read: read.value, maxChars: length === undefined ? 0 : Number(length) });
+    parts.push({ before: Buffer.from(before, 'utf8'), read: read.value, maxChars: length === undefined ? 0 : Number(length) });
     before = '';
     at = percent + text.length;
   }
-  return ok(makeFormat(parts, before, needed));
+  return ok(makeFormat(parts, Buffer.from(before, 'utf8'), needed));
 }
 
-function makeFormat(parts: readonly Part[], after: string, needed: Needed): LineFormat {
+function makeFormat(parts: readonly Part[], after: Uint8Array, needed: Needed): LineFormat {
   return {
     needs: {
       requestHeaders: [...needed.requestHeaders],
@@ -67,12 +67,16 @@ function makeFormat(parts: readonly Part[], after: string, needed: Needed): Line
     write(record: ExchangeRecord, out: LineWriter): void {
       for (let i = 0; i < parts.length; i++) {
         const { before, read, maxChars } = parts[i];
-        out.text(before);
+        out.bytes(before);
         const value = read(record);
-        if (value === null || value === '') out.text('-');
+        if (typeof value === 'number') {
+          if (value < 0) out.byte(0x2d);
+          else if (maxChars === 0) out.whole(value);
+          else out.ascii(String(Math.floor(value)).slice(0, maxChars));
+        } else if (value === null || value === '') out.byte(0x2d);
         else out.value(maxChars !== 0 && value.length > maxChars ? value.slice(0, maxChars) : value);
       }
-      out.text(after);
+      out.bytes(after);
     },
   };
 }

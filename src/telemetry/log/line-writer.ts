@@ -1,3 +1,4 @@
+import { writeDecimal } from '../../base/decimal.ts';
 import { escapeValue, maxValueChars } from './escape.ts';
 
 /** 1 for what may stand in a line as it is: ASCII without controls, quote and backslash. */
@@ -65,6 +66,41 @@ export class LineWriter {
   ascii(text: string): void {
     this.reserve(text.length);
     this.length += this.buffer.latin1Write(text, this.length);
+  }
+
+  /** Bytes of the format itself: short, so a loop beats a call. */
+  bytes(bytes: Uint8Array): void {
+    const count = bytes.length;
+    this.reserve(count);
+    const { buffer } = this;
+    const at = this.length;
+    for (let i = 0; i < count; i++) buffer[at + i] = bytes[i];
+    this.length = at + count;
+  }
+
+  /** A number of at least 0, rounded down, in decimal. */
+  whole(value: number): void {
+    // Numbers of more digits than a double holds do not occur; exponents would not be digits.
+    if (!(value < 1e15)) return this.text(String(Math.floor(value)));
+    this.reserve(16);
+    this.length = writeDecimal(this.buffer, this.length, Math.floor(value));
+  }
+
+  /** Milliseconds with three decimals; whole numbers without. Not negative. */
+  decimals(ms: number): void {
+    const us = ms > 0 ? Math.round(ms * 1000) : 0;
+    const whole = Math.floor(us / 1000);
+    const rest = us - whole * 1000;
+    this.whole(whole);
+    if (rest === 0) return;
+    this.reserve(4);
+    const { buffer } = this;
+    const at = this.length;
+    buffer[at] = 0x2e;
+    buffer[at + 1] = 0x30 + Math.floor(rest / 100);
+    buffer[at + 2] = 0x30 + (Math.floor(rest / 10) % 10);
+    buffer[at + 3] = 0x30 + (rest % 10);
+    this.length = at + 4;
   }
 
   byte(code: number): void {

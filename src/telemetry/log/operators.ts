@@ -6,8 +6,10 @@ import type { ExchangeRecord } from '../record.ts';
 import { flagNames } from './flags.ts';
 import { isoTime, timeFormat } from './time.ts';
 
-/** Value of an operator; null and the empty string are written as `-`. */
-export type Read = (record: ExchangeRecord) => string | null;
+/**
+ * Value of an operator; null, the empty string and negative numbers are written as `-`, other numbers rounded down.
+ */
+export type Read = (record: ExchangeRecord) => string | number | null;
 
 /** What an operator reads beyond the record's own fields, gathered while compiling. */
 export interface Needed {
@@ -17,8 +19,6 @@ export interface Needed {
 }
 
 type Compile = (argument: string | null, needed: Needed) => Result<Read, string>;
-
-const whole = (value: number): string | null => (value < 0 ? null : String(Math.floor(value)));
 
 function host(address: string): string {
   const colon = address.lastIndexOf(':');
@@ -57,7 +57,10 @@ function names(argument: string | null, valid: RegExp): Result<readonly string[]
 function either(reads: readonly Read[]): Read {
   if (reads.length === 1) return reads[0];
   const [first, second] = reads;
-  return (r) => first(r) || second(r);
+  return (r) => {
+    const value = first(r);
+    return value === null || value === '' ? second(r) : value;
+  };
 }
 
 const requestPseudo: Readonly<Record<string, Read>> = {
@@ -91,11 +94,11 @@ const response: Compile = (argument, needed) => {
   if (!list.ok) return list;
   const reads: Read[] = [];
   for (const name of list.value) {
-    if (name === ':status') reads.push((r) => whole(r.responseCode));
+    if (name === ':status') reads.push((r) => r.responseCode);
     else if (name.startsWith(':')) return err(`there is no response pseudo-header ${name}`);
     else {
       needed.responseHeaders.add(name);
-      if (name === 'x-envoy-upstream-service-time') reads.push((r) => r.responseHeader(name) ?? whole(r.upstreamServiceTimeMs));
+      if (name === 'x-envoy-upstream-service-time') reads.push((r) => r.responseHeader(name) ?? r.upstreamServiceTimeMs);
       else reads.push((r) => r.responseHeader(name));
     }
   }
@@ -187,7 +190,7 @@ const commonDuration: Compile = (argument) => {
   for (const point of [from, to])
     if (!Object.hasOwn(points, point)) return err(`knows the points ${Object.keys(points).join(', ')} and not '${point}'`);
   const [begin, end, scale] = [points[from], points[to], precisions[unit]];
-  return ok((r) => (begin(r) < 0 || end(r) < 0 ? null : whole(Math.max(0, end(r) - begin(r)) * scale)));
+  return ok((r) => (begin(r) < 0 || end(r) < 0 ? null : Math.max(0, end(r) - begin(r)) * scale));
 };
 
 const machine = hostname();
@@ -203,16 +206,16 @@ export const operators: Readonly<Record<string, Compile>> = {
   TRAILER: trailer,
   PROTOCOL: plain((r) => r.protocol),
   UPSTREAM_PROTOCOL: plain((r) => (r.upstreamHost === '' ? null : 'HTTP/1.1')),
-  RESPONSE_CODE: plain((r) => whole(r.responseCode)),
+  RESPONSE_CODE: plain((r) => r.responseCode),
   RESPONSE_CODE_DETAILS: plain((r) => r.responseCodeDetails),
   RESPONSE_FLAGS: plain((r) => r.responseFlags),
   RESPONSE_FLAGS_LONG: plain((r) => flagNames(r.responseFlags)),
-  BYTES_RECEIVED: plain((r) => whole(r.bytesReceived)),
-  BYTES_SENT: plain((r) => whole(r.bytesSent)),
-  DURATION: plain((r) => whole(r.durationMs)),
-  REQUEST_DURATION: plain((r) => whole(r.requestDurationMs)),
-  RESPONSE_DURATION: plain((r) => whole(r.responseDurationMs)),
-  RESPONSE_TX_DURATION: plain((r) => (r.responseDurationMs < 0 ? null : whole(Math.max(0, r.durationMs - r.responseDurationMs)))),
+  BYTES_RECEIVED: plain((r) => r.bytesReceived),
+  BYTES_SENT: plain((r) => r.bytesSent),
+  DURATION: plain((r) => r.durationMs),
+  REQUEST_DURATION: plain((r) => r.requestDurationMs),
+  RESPONSE_DURATION: plain((r) => r.responseDurationMs),
+  RESPONSE_TX_DURATION: plain((r) => (r.responseDurationMs < 0 ? null : Math.max(0, r.durationMs - r.responseDurationMs))),
   COMMON_DURATION: commonDuration,
   ROUTE_NAME: plain((r) => r.routeName),
   VIRTUAL_HOST_NAME: plain((r) => r.virtualHost),
@@ -226,7 +229,7 @@ export const operators: Readonly<Record<string, Compile>> = {
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: withoutPort((r) => r.upstreamLocalAddress),
   UPSTREAM_LOCAL_PORT: portOf((r) => r.upstreamLocalAddress),
   UPSTREAM_TRANSPORT_FAILURE_REASON: plain((r) => r.upstreamTransportFailureReason),
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((r) => whole(r.upstreamAttempts)),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((r) => r.upstreamAttempts),
   DOWNSTREAM_REMOTE_ADDRESS: plain((r) => r.downstreamRemoteAddress),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: withoutPort((r) => r.downstreamRemoteAddress),
   DOWNSTREAM_REMOTE_PORT: portOf((r) => r.downstreamRemoteAddress),
@@ -247,7 +250,7 @@ export const operators: Readonly<Record<string, Compile>> = {
   DOWNSTREAM_PEER_FINGERPRINT_256: plainText,
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: plainText,
   REQUESTED_SERVER_NAME: plainText,
-  CONNECTION_ID: plain((r) => whole(r.connectionId)),
+  CONNECTION_ID: plain((r) => r.connectionId),
   STREAM_ID: plain((r) => r.requestId),
   UNIQUE_ID: plain(() => randomUUID()),
   TRACE_ID: plain((r) => r.traceId),
@@ -259,7 +262,7 @@ export const operators: Readonly<Record<string, Compile>> = {
   QUERY_PARAM: queryParam,
   PATH: path,
   // Weir's own, named as in the JSON line.
-  REVISION: plain((r) => whole(r.revision)),
+  REVISION: plain((r) => r.revision),
   PRINCIPAL: plain((r) => r.principal),
   CONSUMER: plain((r) => r.consumer),
 };

@@ -21,14 +21,6 @@ export function isoTime(ms: number): string {
   return (msText = `${secondText}${three[Math.floor(ms) - second * 1000]}Z`);
 }
 
-/** Milliseconds with three decimals; whole numbers without. Not negative. */
-export function decimalMs(ms: number): string {
-  const us = ms > 0 ? Math.round(ms * 1000) : 0;
-  const whole = Math.floor(us / 1000);
-  const rest = us - whole * 1000;
-  return rest === 0 ? `${whole}` : `${whole}.${three[rest]}`;
-}
-
 const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 const months = [
   'January',

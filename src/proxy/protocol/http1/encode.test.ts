@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { copyBytes, dateHeader, statusLine, writeAscii, writeDecimal, writeHex } from './encode.ts';
+import { writeDecimal } from '../../../base/decimal.ts';
+import { copyBytes, dateHeader, statusLine, writeAscii, writeHex } from './encode.ts';
 
 describe('encode', () => {
   for (const value of [0, 7, 10, 99, 100, 65_535, 2 ** 32, Number.MAX_SAFE_INTEGER]) {

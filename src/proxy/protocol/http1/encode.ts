@@ -20,19 +20,6 @@ export function copyBytes(from: Buffer, start: number, end: number, out: Buffer,
   return at + length;
 }
 
-/** Writes a non-negative integer in decimal; at most 16 bytes. */
-export function writeDecimal(out: Buffer, at: number, value: number): number {
-  let digits = 1;
-  for (let v = value; v >= 10; v = Math.floor(v / 10)) digits++;
-  let v = value;
-  for (let i = at + digits - 1; i >= at; i--) {
-    const rest = Math.floor(v / 10);
-    out[i] = 48 + (v - rest * 10);
-    v = rest;
-  }
-  return at + digits;
-}
-
 /** Writes a non-negative integer in lower-case hexadecimal; at most 14 bytes. */
 export function writeHex(out: Buffer, at: number, value: number): number {
   let digits = 1;

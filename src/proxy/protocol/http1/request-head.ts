@@ -5,6 +5,8 @@ import { COMMA, CR, HOST, HTAB, Known, LF, LOWER, MAX_METHOD_BYTES, SP, TARGET, 
 const MAX_EMPTY_LINES = 4;
 /** `SP` `HTTP/1.1` `CRLF` */
 const AFTER_TARGET_BYTES = 11;
+/** A host name has at most 253 characters (RFC 1035 §2.3.4). */
+const MAX_KEPT_HOST = 255;
 
 /** A request's head. Limits hold for its life; `reset` before each message. */
 export class RequestHead extends Head {
@@ -26,6 +28,7 @@ export class RequestHead extends Head {
   private targetAt = 0;
   private targetTo = 0;
   private hostAt = -1;
+  private lastHost = '';
 
   reset(): void {
     this.clearHead();
@@ -58,9 +61,18 @@ export class RequestHead extends Head {
     return this.buf.latin1Slice(this.start + this.targetAt, this.start + this.targetTo);
   }
 
-  /** Value of Host as received, '' without one; a new string each time. */
+  /** Value of Host as received, '' without one. The same string as long as a connection's requests name the same host. */
   get host(): string {
-    return this.hostAt === -1 ? '' : this.valueAt(this.hostAt);
+    if (this.hostAt === -1) return '';
+    const { lastHost } = this;
+    const start = this.valueStart(this.hostAt);
+    const length = this.valueEnd(this.hostAt) - start;
+    // A long one is not kept alive by an idle connection.
+    if (length > MAX_KEPT_HOST) return this.valueAt(this.hostAt);
+    let i = 0;
+    if (length === lastHost.length) while (i < length && this.buf[start + i] === lastHost.charCodeAt(i)) i++;
+    if (i !== length || length === 0) this.lastHost = this.valueAt(this.hostAt);
+    return this.lastHost;
   }
 
   /** Line of Host; -1 without one. */

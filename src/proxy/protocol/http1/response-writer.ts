@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net';
 import type { ResponseOutput } from '../exchange.ts';
 import type { RenderedReply } from '../../reply.ts';
 import type { Staging } from '../../upstream/buffers.ts';
+import type { Wire } from '../../upstream/wire.ts';
 import { copyBytes, dateHeader, statusLine, writeAscii, writeHex } from './encode.ts';
 import type { ResponseHead } from './head.ts';
 import type { Trailers } from './trailers.ts';
@@ -20,17 +20,17 @@ export interface ResponseOptions {
 /** Encodes responses for one HTTP/1.1 client into the worker's staging buffer. */
 export class ResponseWriter implements ResponseOutput {
   private readonly staging: Staging;
-  private socket: Socket;
+  private wire: Wire;
   private chunked = false;
 
-  constructor(staging: Staging, socket: Socket) {
+  constructor(staging: Staging, wire: Wire) {
     this.staging = staging;
-    this.socket = socket;
+    this.wire = wire;
   }
 
   /** The next client. */
-  attach(socket: Socket): void {
-    this.socket = socket;
+  attach(wire: Wire): void {
+    this.wire = wire;
     this.chunked = false;
   }
 
@@ -43,7 +43,7 @@ export class ResponseWriter implements ResponseOutput {
     this.startLine(head.status, head.headersLength);
     this.headers(head);
     this.staging.appendText('\r\n');
-    this.staging.flush(this.socket);
+    this.staging.flush(this.wire);
   }
 
   switchProtocols(head: ResponseHead, upgrade: string): void {
@@ -90,7 +90,7 @@ export class ResponseWriter implements ResponseOutput {
    * 2 is added when the slice is still queued.
    */
   body(buffer: Buffer, start: number, end: number, keep: boolean): number {
-    const { staging, socket } = this;
+    const { staging, wire } = this;
     const length = end - start;
     let queued = 0;
     if (this.chunked) {
@@ -99,18 +99,18 @@ export class ResponseWriter implements ResponseOutput {
       staging.length = writeAscii(staging.buffer, staging.length, '\r\n');
     }
     if (keep && length > copyLimit) {
-      staging.flush(socket);
-      socket.write(buffer.subarray(start, end));
-      if (socket.writableLength !== 0) queued = 2;
+      staging.flush(wire);
+      wire.socket.write(buffer.subarray(start, end));
+      if (wire.hasUnsent) queued = 2;
     } else {
-      if (staging.room < length + 8) staging.flush(socket);
+      if (staging.room < length + 8) staging.flush(wire);
       staging.append(buffer, start, end);
     }
     if (this.chunked) {
       staging.reserve(8);
       staging.length = writeAscii(staging.buffer, staging.length, '\r\n');
     }
-    return socket.writableNeedDrain ? queued + 1 : queued;
+    return wire.isFull ? queued + 1 : queued;
   }
 
   end(trailers: Trailers | null): void {
@@ -142,16 +142,16 @@ export class ResponseWriter implements ResponseOutput {
     this.connection(options);
     staging.appendText('\r\n');
     if (withBody) staging.append(body, 0, body.length);
-    staging.post(this.socket, false);
+    staging.post(this.wire, false);
     return withBody ? body.length : 0;
   }
 
   flush(): boolean {
-    return this.staging.flush(this.socket);
+    return this.staging.flush(this.wire);
   }
 
   post(): void {
-    this.staging.post(this.socket, false);
+    this.staging.post(this.wire, false);
   }
 }
 

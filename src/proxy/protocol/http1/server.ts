@@ -7,6 +7,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import { onRequest } from '../../pipeline.ts';
 import { failureReply, render } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
+import { Wire } from '../../upstream/wire.ts';
 import { Exchange, type Downstream } from '../exchange.ts';
 import { RequestHead, type ResponseHead } from './head.ts';
 import { Input } from './input.ts';
@@ -20,6 +21,7 @@ import type { Trailers } from './trailers.ts';
 let connectionIds = 0;
 /** Stands for no socket between two clients. */
 const unattached = new Socket();
+const noWire = new Wire(unattached);
 const ignore = (): void => undefined;
 
 /** A client connection speaking HTTP/1.1: one exchange at a time, pipelined requests in order. */
@@ -30,6 +32,7 @@ export class ServerConnection implements Downstream, BodySink {
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
   private socket: Socket = unattached;
+  private wire: Wire = noWire;
   private readonly head: RequestHead;
   private readonly request = new RequestBody();
   readonly out: ResponseWriter;
@@ -54,7 +57,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.at = at;
     this.head = new RequestHead(at.headLimits);
     this.input = new Input(worker.reads);
-    this.out = new ResponseWriter(worker.staging, this.socket);
+    this.out = new ResponseWriter(worker.staging, this.wire);
     this.x = new Exchange(worker, at, this, this.head);
     this.deadline = new Deadline((now) => this.onDeadline(now));
   }
@@ -73,7 +76,8 @@ export class ServerConnection implements Downstream, BodySink {
     this.clientEnded = false;
     this.closeAfter = false;
     this.continued = false;
-    this.out.attach(socket);
+    this.wire = new Wire(socket);
+    this.out.attach(this.wire);
     this.idleSince = performance.now();
     at.connections.add(this);
     this.worker.telemetry.connectionOpened(at.name);
@@ -108,7 +112,7 @@ export class ServerConnection implements Downstream, BodySink {
 
   /** No exchange and no byte of one: may be closed without loss. */
   get isIdle(): boolean {
-    return this.state === 'idle' && this.input.isEmpty && this.socket.writableLength === 0;
+    return this.state === 'idle' && this.input.isEmpty && !this.wire.hasUnsent;
   }
 
   get requestDone(): boolean {
@@ -405,7 +409,7 @@ export class ServerConnection implements Downstream, BodySink {
     this.worker.staging.flushPosted();
     this.socket.end();
     if (this.clientEnded) return this.socket.destroySoon();
-    this.worker.wheel.arm(this.deadline, this.linger.begin(this.socket, performance.now()));
+    this.worker.wheel.arm(this.deadline, this.linger.begin(this.wire, performance.now()));
     this.resume();
   }
 
@@ -470,7 +474,7 @@ export class ServerConnection implements Downstream, BodySink {
       case 'tunnel':
         return this.checkExchange(now);
       case 'linger':
-        return this.worker.wheel.arm(this.deadline, this.linger.next(this.socket, now, this.at.config.limits.streamIdleTimeoutMs));
+        return this.worker.wheel.arm(this.deadline, this.linger.next(this.wire, now, this.at.config.limits.streamIdleTimeoutMs));
       case 'drain':
       case 'closed':
         this.socket.destroy();

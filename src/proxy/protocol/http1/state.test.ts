@@ -4,7 +4,7 @@ import { Linger, lingerMs } from './state.ts';
 
 /** A socket whose queue is what the test says. */
 class Queue {
-  writableLength = 0;
+  unsent = 0;
   destroyed = false;
   destroy(): void {
     this.destroyed = true;
@@ -14,11 +14,11 @@ class Queue {
 await test('a closing connection waits for what is unsent, then for the linger time', () => {
   const socket = new Queue();
   const linger = new Linger();
-  socket.writableLength = 300;
+  socket.unsent = 300;
   assert.equal(linger.begin(socket, 0), lingerMs);
-  socket.writableLength = 100;
+  socket.unsent = 100;
   assert.equal(linger.next(socket, 1000, 5000), 1000 + lingerMs);
-  socket.writableLength = 0;
+  socket.unsent = 0;
   assert.equal(linger.next(socket, 2000, 5000), 2000 + lingerMs);
   assert.equal(socket.destroyed, false);
   assert.equal(linger.next(socket, 3000, 5000), Infinity);
@@ -28,7 +28,7 @@ await test('a closing connection waits for what is unsent, then for the linger t
 await test('a closing connection whose client takes nothing is given up after the idle time', () => {
   const socket = new Queue();
   const linger = new Linger();
-  socket.writableLength = 300;
+  socket.unsent = 300;
   linger.begin(socket, 0);
   for (let now = 1000; now < 5000; now += 1000) assert.equal(linger.next(socket, now, 5000), now + lingerMs);
   assert.equal(linger.next(socket, 5000, 5000), Infinity);
@@ -38,7 +38,7 @@ await test('a closing connection whose client takes nothing is given up after th
 await test('without an idle limit it waits for as long as there is something to send', () => {
   const socket = new Queue();
   const linger = new Linger();
-  socket.writableLength = 1;
+  socket.unsent = 1;
   linger.begin(socket, 0);
   assert.equal(linger.next(socket, 1e9, 0), 1e9 + lingerMs);
 });

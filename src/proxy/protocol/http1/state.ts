@@ -13,7 +13,8 @@ export type State = 'idle' | 'head' | 'exchange' | 'drain' | 'tunnel' | 'linger'
 
 /** What is looked at of a socket that closes. */
 export interface ClosingSocket {
-  readonly writableLength: number;
+  /** Bytes that the system has not taken yet. */
+  readonly unsent: number;
   destroy(): unknown;
 }
 
@@ -24,14 +25,14 @@ export class Linger {
 
   /** Our side was ended. Returns the monotonic time to look again. */
   begin(socket: ClosingSocket, now: number): number {
-    this.unsent = socket.writableLength;
+    this.unsent = socket.unsent;
     this.progressAt = now;
     return now + lingerMs;
   }
 
   /** Closes the socket once all is sent, or nothing has moved for `idleMs` (0: no limit). Returns when to look again. */
   next(socket: ClosingSocket, now: number, idleMs: number): number {
-    const left = socket.writableLength;
+    const left = socket.unsent;
     const before = this.unsent;
     if (left < before) this.progressAt = now;
     this.unsent = left;

@@ -1,0 +1,104 @@
+import type { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+
+/** What Node's handle of a TCP socket does for a write. No documented property: looked at before it is used. */
+interface Handle {
+  /** 0 when the system has taken all of it, its error, or an object for a write that goes on. */
+  writeBuffer(request: null, bytes: Uint8Array): unknown;
+  /** Bytes that the system has not taken yet. */
+  readonly writeQueueSize: number;
+}
+
+/** A write that goes on after the call. */
+interface PendingWrite {
+  handle: object;
+  buffer: Uint8Array;
+  oncomplete: (status: number) => void;
+  /** Set when it ended before `oncomplete` was there. */
+  writeStatus: number | null;
+}
+
+/** Direct writes are not counted by the stream: larger messages go through it, for its backpressure. */
+const maxDirectBytes = 16 * 1024;
+
+/** Handles are Node's own affair: only where they are known to be as described here, and not in a release nobody has tried. */
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const isKnownNode = major === 26 && minor >= 10;
+
+function isHandle(value: unknown): value is Handle & object {
+  if (!isKnownNode || typeof value !== 'object' || value === null || value.constructor.name !== 'TCP') return false;
+  return 'writeBuffer' in value && typeof value.writeBuffer === 'function' && 'writeQueueSize' in value && value.writeQueueSize === 0;
+}
+
+function isPending(value: unknown): value is PendingWrite {
+  return typeof value === 'object' && value !== null && 'writeStatus' in value;
+}
+
+/**
+ * The writing side of one socket. Small messages go straight to the socket's handle: no queue of the stream's and no
+ * callback for bytes that the system takes at once, as it does nearly always. Whatever it does not take is queued by Node
+ * behind the handle, in order with all writes through the stream. Where the handle is not as expected (TLS, another
+ * Node) everything goes through the stream (docs/decisions/0007).
+ */
+export class Wire {
+  readonly socket: Socket;
+  private handle: (Handle & object) | null = null;
+  /** A direct write has not been taken whole. */
+  private pending = false;
+
+  /** `socket` is connected, or `onConnected` is called once it is. */
+  constructor(socket: Socket) {
+    this.socket = socket;
+    if (!socket.connecting) this.onConnected();
+  }
+
+  onConnected(): void {
+    const handle: unknown = Reflect.get(this.socket, '_handle');
+    if (isHandle(handle)) this.handle = handle;
+  }
+
+  /** Bytes wait to be taken: what they are in must not change, and the socket must not be thrown away. */
+  get hasUnsent(): boolean {
+    return this.pending || this.socket.writableLength !== 0;
+  }
+
+  /** Bytes that the system has not taken yet. */
+  get unsent(): number {
+    return this.socket.writableLength + (this.pending ? (this.handle?.writeQueueSize ?? 0) : 0);
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** Takes no more until the socket's `drain`. */
+  get isFull(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  /** A small message. The bytes belong to the wire while `hasUnsent`. False: full. */
+  write(bytes: Uint8Array): boolean {
+    const { handle, socket } = this;
+    if (handle === null || this.pending || bytes.length > maxDirectBytes || socket.writableLength !== 0) return socket.write(bytes);
+    const result = handle.writeBuffer(null, bytes);
+    if (result !== 0) this.settle(result, handle, bytes);
+    return true;
+  }
+
+  private settle(result: unknown, handle: object, bytes: Uint8Array): void {
+    if (!isPending(result)) return void this.socket.destroy(writeError(typeof result === 'number' ? result : 0));
+    this.pending = true;
+    result.handle = handle;
+    result.buffer = bytes;
+    result.oncomplete = (status: number): void => {
+      this.pending = false;
+      if (status !== 0 && !this.socket.destroyed) this.socket.destroy(writeError(status));
+    };
+    if (result.writeStatus !== null) result.oncomplete(result.writeStatus);
+  }
+}
+
+function writeError(status: number): Error {
+  const code = status < 0 ? getSystemErrorName(status) : 'EIO';
+  return Object.assign(new Error(`write ${code}`), { code, syscall: 'write' });
+}
