@@ -10,6 +10,8 @@ export interface ServicePort {
   readonly name: string | null;
   /** `http`, `http2`, `grpc`, `tcp` … as the dialect says; lower case. */
   readonly protocol: string;
+  /** Kubernetes `appProtocol` where it is written, lower case. */
+  readonly appProtocol?: string;
 }
 
 /** A destination that the configuration itself declares, whatever the dialect. */
@@ -19,8 +21,8 @@ export interface ServiceDefinition {
   readonly namespace: string | null;
   readonly ports: readonly ServicePort[];
   readonly discovery: 'static' | 'dns';
-  /** Endpoints behind a port, all subsets. Weight 0 is kept. */
-  readonly endpoints: (port: number) => readonly Endpoint[];
+  /** Endpoints behind a port, all subsets. Weight 0 is kept. `udp`: the port of that transport, which may share its number with one of TCP. */
+  readonly endpoints: (port: number, transport?: 'udp') => readonly Endpoint[];
   /** Other dialects' routes may also use `port`s that are not declared (Kong upstreams). */
   readonly anyPort: boolean;
   /** Namespaces that may see it (Istio exportTo); absent: all. */

@@ -55,14 +55,20 @@ function define(
   return {
     host: `${resource.name}.${namespace}.svc.cluster.local`.toLowerCase(),
     namespace,
-    ports: spec.ports.map((port) => ({ number: port.port, name: port.name ?? null, protocol: protocolOf(port) })),
+    ports: spec.ports.map((port) => ({
+      number: port.port,
+      name: port.name ?? null,
+      protocol: protocolOf(port),
+      ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol.toLowerCase() }),
+    })),
     discovery: named ? 'dns' : 'static',
     anyPort: external !== null,
     origin: resource.origin,
-    endpoints(number) {
+    endpoints(number, transport) {
       if (external !== null) return [{ address: external, port: number, weight: 1, labels: {}, locality: '' }];
-      const port = spec.ports.find((candidate) => candidate.port === number);
-      if (port === undefined || port.protocol !== 'TCP') return [];
+      const protocol = transport === 'udp' ? 'UDP' : 'TCP';
+      const port = spec.ports.find((candidate) => candidate.port === number && candidate.protocol === protocol);
+      if (port === undefined) return [];
       return slices.length > 0
         ? fromSlices(slices, port, spec.ports.length === 1, spec.publishNotReadyAddresses, pods)
         : fromPods(pods, port, spec.selector ?? {}, spec.publishNotReadyAddresses);
@@ -115,7 +121,7 @@ function standing({ conditions = {} }: Slice['endpoints'][number], publishNotRea
 
 /** Slice ports carry the name of the Service's port. A hand-written pair with one port each needs no name. */
 function slicePort(slice: Slice, port: ServicePortSpec, onlyPort: boolean): number | null {
-  const candidates = slice.ports.filter((one) => one.protocol === 'TCP');
+  const candidates = slice.ports.filter((one) => one.protocol === port.protocol);
   const named = candidates.find((one) => (one.name ?? '') === (port.name ?? ''));
   const lone = onlyPort && candidates.length === 1 && (candidates[0].name ?? '') === '' ? candidates[0] : undefined;
   const found = named ?? lone;
@@ -153,7 +159,7 @@ function podPort(pod: Pod, port: ServicePortSpec): number | null {
   const target = port.targetPort ?? port.port;
   if (typeof target === 'number') return target;
   for (const container of pod.spec?.containers ?? [])
-    for (const one of container.ports ?? []) if (one.name === target && one.protocol === 'TCP') return one.containerPort;
+    for (const one of container.ports ?? []) if (one.name === target && one.protocol === port.protocol) return one.containerPort;
   return null;
 }
 
