@@ -47,7 +47,7 @@ function rowSection(row: Row, standings: readonly Standing[]): string {
   const peer = standings.find((standing) => standing.contender === row.peer);
   const base = peer === undefined || peer.rounds.length === 0 ? null : spread(peer.rounds.map((round) => round.cpuMicros)).median;
   const lines = [`## ${row.title}`, '', `\`npm run bench -- --only ${row.id}\``, ''];
-  const unit = row.per === 'request' ? 'requests/s' : 'MiB/s';
+  const unit = row.per === 'MiB' ? 'MiB/s' : `${row.per}s/s`;
   lines.push(
     `| contender | CPU µs/${row.per} | user + system | ratio to ${row.peer.name} | ${unit} | p50 ms | p99 ms | RSS MB | busy | errors |`,
   );
@@ -69,8 +69,8 @@ function rowSection(row: Row, standings: readonly Standing[]): string {
           of((r) => r.perSecond),
           0,
         ),
-        of((r) => r.p50Ms).median.toFixed(2),
-        of((r) => r.p99Ms).median.toFixed(2),
+        time(of((r) => r.p50Ms).median),
+        time(of((r) => r.p99Ms).median),
         (of((r) => r.rss).median / mebibyte).toFixed(0),
         `${(of((r) => r.busy).median * 100).toFixed(0)} %`,
         rounds.reduce((sum, round) => sum + round.errors, 0),
@@ -86,6 +86,11 @@ function rowSection(row: Row, standings: readonly Standing[]): string {
     );
   }
   return lines.join('\n');
+}
+
+/** 0: the load generator does not tell. */
+function time(ms: number): string {
+  return ms === 0 ? '–' : ms.toFixed(2);
 }
 
 function scaleSection(scale: readonly ScaleResult[]): string {

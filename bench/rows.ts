@@ -7,7 +7,7 @@ import { nginxLargeBuffers, nginxLog, nginxLogBuffered, nginxLogLimit, nginxLua,
 import { caddy, fastifyProxy, haproxyLargeBuffers, haproxyPlain, nodeUndici } from './contenders/others.ts';
 import { weirJsonLog, weirKey, weirLog, weirLogLimit, weirPlain } from './contenders/weir.ts';
 import { freePort, untilListening, type Started } from './process.ts';
-import { wrk } from './wrk.ts';
+import { wrk, type LoadResult } from './wrk.ts';
 
 export interface Row {
   readonly id: string;
@@ -19,9 +19,23 @@ export interface Row {
   readonly connections: number;
   readonly path: string;
   readonly headers: readonly string[];
-  /** CPU is told per request or per mebibyte of body. */
-  readonly per: 'request' | 'MiB';
+  /** CPU is told per request (handshake, message) or per mebibyte of body. */
+  readonly per: 'request' | 'handshake' | 'message' | 'MiB';
+  /** Absent: wrk over plain HTTP. */
+  readonly load?: Generator;
+  /** Absent: what `path` gives is fetched once and measured. */
+  readonly check?: (port: number, name: string, directory: string) => Promise<void>;
 }
+
+/** Puts load on a contender. */
+export type Generator = (at: {
+  readonly port: number;
+  readonly row: Row;
+  readonly seconds: number;
+  readonly headers: readonly string[];
+  readonly cpu: string;
+  readonly directory: string;
+}) => Promise<LoadResult>;
 
 const common = { connections: 64, path: '/small', headers: [], per: 'request' } as const;
 
@@ -170,7 +184,7 @@ async function prepare(row: Row, contender: Contender, standing: Standing, place
   const started = contender.start({ port, upstreamPort: place.upstreamPort, directory, cpu: place.gatewayCpu });
   await untilListening(port, started, join(directory, 'output.log'));
   const ready = { standing, started, port, directory };
-  await mustAnswer(row, ready);
+  await (row.check === undefined ? mustAnswer(row, ready) : row.check(port, contender.name, directory));
   return ready;
 }
 
@@ -189,20 +203,17 @@ async function mustAnswer(row: Row, ready: Ready): Promise<void> {
   }
 }
 
+const plainLoad: Generator = ({ port, row, seconds, headers, cpu, directory }) =>
+  wrk({ url: `http://127.0.0.1:${port}${row.path}`, connections: row.connections, seconds, headers, cpu, directory });
+
 async function round(row: Row, ready: Ready, place: Place, seconds: number): Promise<Round> {
   const before = ready.started.usage();
-  const load = await wrk({
-    url: `http://127.0.0.1:${ready.port}${row.path}`,
-    connections: row.connections,
-    seconds,
-    headers: [...row.headers, ...ready.standing.contender.headers],
-    cpu: place.loadCpu,
-    directory: ready.directory,
-  });
+  const headers = [...row.headers, ...ready.standing.contender.headers];
+  const load = await (row.load ?? plainLoad)({ port: ready.port, row, seconds, headers, cpu: place.loadCpu, directory: ready.directory });
   const after = ready.started.usage();
   const user = after.user - before.user;
   const system = after.system - before.system;
-  const units = row.per === 'request' ? load.requests : load.bytes / (1024 * 1024);
+  const units = row.per === 'MiB' ? load.bytes / (1024 * 1024) : load.requests;
   return {
     cpuMicros: ((user + system) * 1e6) / units,
     userMicros: (user * 1e6) / units,

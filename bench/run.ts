@@ -10,9 +10,12 @@ import { startUpstream } from './contenders/nginx.ts';
 import { weirProgram } from './contenders/weir.ts';
 import { freePort, stopAll, untilListening } from './process.ts';
 import { merged, report } from './report.ts';
-import { installed, rows, runRow, type Place, type Standing } from './rows.ts';
+import { protocolRows } from './protocol-rows.ts';
+import { installed, rows as httpRows, runRow, type Place, type Standing } from './rows.ts';
 import { runScale, type ScaleResult } from './scale.ts';
 import { runSize } from './size.ts';
+
+const rows = [...httpRows, ...protocolRows];
 
 const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--contenders Weir,HAProxy] [--quick] [--update | --out FILE]`;
 

@@ -50,13 +50,13 @@ http {
   };
 }
 
-function temporary(site: Site): string {
+export function temporary(site: Site): string {
   return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${join(site.directory, kind)};`)
     .join('\n  ');
 }
 
-function launch(site: Site, config: string): ReturnType<typeof start> {
+export function launch(site: Site, config: string): ReturnType<typeof start> {
   const file = join(site.directory, 'nginx.conf');
   writeFileSync(
     file,
@@ -168,6 +168,30 @@ http {
     location = /1k { }
     location = /1m { }
     location / { return 200 "${'k'.repeat(1024)}"; }
+  }
+}`,
+  );
+}
+
+/** The upstream of the gRPC row: HTTP/2 without TLS, 1 KiB with a trailer. */
+export function startHttp2Upstream(site: Site): ReturnType<typeof start> {
+  return launch(
+    site,
+    `worker_processes 1;
+worker_rlimit_nofile 20000;
+events { worker_connections 16384; }
+http {
+  ${temporary(site)}
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  server {
+    listen 127.0.0.1:${site.port} http2 backlog=4096;
+    location / {
+      default_type application/grpc;
+      add_trailer grpc-status 0;
+      return 200 "${'k'.repeat(1024)}";
+    }
   }
 }`,
   );

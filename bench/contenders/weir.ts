@@ -39,6 +39,10 @@ export function istioConfig(site: Site, more: readonly object[] = []): string {
     },
     ...more,
   ];
+  return asYaml(documents);
+}
+
+export function asYaml(documents: readonly object[]): string {
   return documents.map((document) => JSON.stringify(document)).join('\n---\n');
 }
 
@@ -77,7 +81,7 @@ export async function runArguments(file: string, directory: string, log: string,
   ];
 }
 
-interface Variant {
+export interface Variant {
   readonly name: string;
   readonly config: (site: Site) => string;
   /** Format of the access log; null: none. */
@@ -88,7 +92,7 @@ interface Variant {
   readonly adminPort: number;
 }
 
-function weir(variant: Variant): Contender {
+export function weir(variant: Variant): Contender {
   return {
     name: variant.name,
     program: null,
