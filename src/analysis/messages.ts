@@ -2,6 +2,7 @@ import type { Diagnostic, ResourceRef, Severity } from '../model/diagnostic.ts';
 import { loadMessages } from './messages/load.ts';
 import { istioMessages } from './messages/istio.ts';
 import { gatewayApiMessages } from './messages/gateway-api.ts';
+import { secretMessages } from './messages/secrets.ts';
 import { kongMessages } from './messages/kong.ts';
 import { weirMessages } from './messages/weir.ts';
 import { analysisMessages } from './messages/analysis.ts';
@@ -21,6 +22,7 @@ export const messages = {
   ...loadMessages,
   ...istioMessages,
   ...gatewayApiMessages,
+  ...secretMessages,
   ...kongMessages,
   ...weirMessages,
   ...analysisMessages,

@@ -3,7 +3,10 @@ import type { Diagnostic } from '../../model/diagnostic.ts';
 import { emptyFragment } from '../../model/snapshot.ts';
 import type { Dialect, Resource } from '../dialect.ts';
 import { kindTable } from '../kubernetes-kinds.ts';
+import { checkedSecret } from './secrets.ts';
 import { endpointSliceKind, ingressKind, kubernetesKinds, serviceKind } from './schema.ts';
+
+export { secretsIndex, type SecretLookup, type SecretsIndex } from './secrets.ts';
 
 const table = kindTable('kubernetes', kubernetesKinds);
 
@@ -14,7 +17,7 @@ const table = kindTable('kubernetes', kubernetesKinds);
 export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: table.recognises,
-  read: table.read,
+  read: (document) => table.read(document).map((resource) => checkedSecret(resource, Date.now())),
   translate({ resources }) {
     const diagnostics: Diagnostic[] = [];
     for (const resource of resources) {

@@ -180,7 +180,12 @@ const reports: readonly { readonly name: string; readonly document: string; read
     document: slice('[{port: 1}]', '[{addresses: [10.0.0.1], hints: {forZones: [{name: a}]}}]'),
     codes: ['WR0108'],
   },
-  { name: 'Secret, any type', document: `${head('Secret', 's')}type: kubernetes.io/tls\ndata: {tls.crt: YQ==, tls.key: YQ==}`, codes: [] },
+  { name: 'Secret of another use', document: `${head('Secret', 's')}type: example.com/x\ndata: {tls.crt: YQ==, a: YQ==}`, codes: [] },
+  {
+    name: 'Secret without certificates',
+    document: `${head('Secret', 's')}type: kubernetes.io/tls\ndata: {tls.crt: YQ==, tls.key: YQ==}`,
+    codes: ['WR0331', 'WR0331'],
+  },
   { name: 'ConfigMap', document: `${head('ConfigMap', 'c')}data: {a: b}`, codes: [] },
   { name: 'ServiceAccount', document: head('ServiceAccount', 'a'), codes: [] },
   {
