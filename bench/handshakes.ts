@@ -6,7 +6,6 @@ const clients = 4;
 
 /**
  * Full handshakes with one request each, by `openssl s_time -new` (wrk resumes its sessions). It tells how many there were and no times.
-
  */
 export async function handshakes(port: number, path: string, seconds: number, cpu: string): Promise<LoadResult> {
   const args = ['-c', cpu, 'openssl', 's_time', '-new', '-connect', `127.0.0.1:${port}`, '-www', path, '-time', String(seconds)];
