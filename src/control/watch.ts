@@ -1,7 +1,8 @@
 import type { FSWatcher } from 'node:fs';
-import { realpathSync, watch } from 'node:fs';
+import { realpathSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { listFiles } from '../dialects/files.ts';
+import { fileMark, type WatchedFile } from '../dialects/secrets.ts';
 
 export interface WatchOptions {
   /** Quiet time after an event, ms; also how long the files must stay as they are before they are read. */
@@ -13,6 +14,8 @@ export interface WatchOptions {
 }
 
 export interface SourceWatcher {
+  /** Files beside the sources, in the place of those named before: certificates, as they were when they were read. */
+  alsoWatch(files: readonly WatchedFile[]): void;
   close(): void;
 }
 
@@ -31,14 +34,15 @@ export function watchSources(paths: readonly string[], onChange: () => void, opt
   const { debounceMs = 50, graceMs = 500, pollMs = 2000 } = options;
   const given = paths.filter((path) => path !== '-');
   const watchers = new Map<string, FSWatcher>();
-  let known = fingerprint(given);
+  let extra: readonly string[] = [];
+  let known = fingerprint(given, extra);
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
 
   const look = (): void => {
     timer = null;
     if (closed) return;
-    const now = fingerprint(given);
+    const now = fingerprint(given, extra);
     if (!same(known, now)) settle(now, Date.now(), 0);
   };
   /** Waits until two looks agree; a file that went missing or empty gets its grace first. */
@@ -46,7 +50,7 @@ export function watchSources(paths: readonly string[], onChange: () => void, opt
     timer = setTimeout(() => {
       timer = null;
       if (closed) return;
-      const now = fingerprint(given);
+      const now = fingerprint(given, extra);
       const waiting = lacks(known, now) && Date.now() - since < graceMs;
       if ((waiting || !same(seen, now)) && rounds < maxSettleRounds) return settle(now, since, rounds + 1);
       if (same(known, now)) return;
@@ -59,7 +63,7 @@ export function watchSources(paths: readonly string[], onChange: () => void, opt
     timer ??= setTimeout(look, debounceMs);
   };
   const rewatch = (): void => {
-    const wanted = directoriesOf(given);
+    const wanted = directoriesOf(given, extra);
     for (const [directory, watcher] of watchers) {
       if (wanted.has(directory)) continue;
       watcher.close();
@@ -81,6 +85,17 @@ export function watchSources(paths: readonly string[], onChange: () => void, opt
   );
   poll.unref();
   return {
+    alsoWatch(files) {
+      if (closed) return;
+      const marks = new Map(known);
+      for (const file of extra) marks.delete(file);
+      // As the reader saw them: a change since then is news. A file that is among the sources has its mark there.
+      for (const { file, mark } of files) if (!marks.has(file)) marks.set(file, { mark, empty: mark === unreadable });
+      known = marks;
+      extra = files.map(({ file }) => file);
+      rewatch();
+      if (files.length > 0) event();
+    },
     close() {
       closed = true;
       clearInterval(poll);
@@ -107,11 +122,11 @@ function watchDirectory(directory: string, event: () => void, gone: () => void):
 }
 
 /** Directories of the files, of what links lead to, and of everything below given directories. */
-function directoriesOf(paths: readonly string[]): ReadonlySet<string> {
+function directoriesOf(paths: readonly string[], extra: readonly string[]): ReadonlySet<string> {
   const { files, directories } = listFiles(paths);
   const wanted = new Set(directories);
   for (const path of paths) wanted.add(dirname(path));
-  for (const { file } of files) {
+  for (const file of [...files.map((one) => one.file), ...extra]) {
     wanted.add(dirname(file));
     try {
       wanted.add(dirname(realpathSync(file)));
@@ -122,15 +137,26 @@ function directoriesOf(paths: readonly string[]): ReadonlySet<string> {
   return wanted;
 }
 
-function fingerprint(paths: readonly string[]): Fingerprint {
+function fingerprint(paths: readonly string[], extra: readonly string[]): Fingerprint {
   const marks = new Map<string, { readonly mark: string; readonly empty: boolean }>();
-  const { files, unreadable } = listFiles(paths);
+  const { files, unreadable: closed } = listFiles(paths);
   // A link to nowhere and a closed directory are news, too.
-  for (const path of unreadable) marks.set(path, { mark: 'unreadable', empty: true });
-  for (const { file, stat } of files) {
-    if (stat !== null) marks.set(file, { mark: `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}`, empty: stat.size === 0 });
-  }
+  for (const path of closed) marks.set(path, { mark: unreadable, empty: true });
+  for (const { file, stat } of files) if (stat !== null) marks.set(file, { mark: fileMark(stat), empty: stat.size === 0 });
+  for (const file of extra) if (!marks.has(file)) marks.set(file, markOf(file));
   return marks;
+}
+
+/** Mark of what is not there or may not be read. */
+const unreadable = 'unreadable';
+
+function markOf(file: string): { readonly mark: string; readonly empty: boolean } {
+  try {
+    const stat = statSync(file);
+    return { mark: fileMark(stat), empty: stat.size === 0 };
+  } catch {
+    return { mark: unreadable, empty: true };
+  }
 }
 
 function same(a: Fingerprint, b: Fingerprint): boolean {

@@ -12,6 +12,7 @@ import { mistakenPolicy } from './mistaken.ts';
 import type { LastGood } from './quarantine.ts';
 import { markQuarantined, quarantine } from './quarantine.ts';
 import { unrecognised } from './recognise.ts';
+import { type FileMemory, resolveSecrets, type WatchedFile } from './secrets.ts';
 import { parseText } from './text.ts';
 
 export type { LastGood } from './quarantine.ts';
@@ -90,10 +91,29 @@ export async function compileSources(
   return { snapshot, diagnostics: inOrder(diagnostics), resources: kept.resources, memory: kept.memory };
 }
 
+/** A snapshot with the certificates of its files. */
+export interface Certified extends Compiled {
+  readonly certificates: FileMemory;
+  /** Certificate files to be watched beside the sources. */
+  readonly files: readonly WatchedFile[];
+}
+
+/** The second half of a compilation, for callers that may read files: certificates that are named by their paths. */
+export function readCertificates(compiled: Compiled, memory: FileMemory | null): Certified {
+  const { snapshot, diagnostics, files, memory: certificates } = resolveSecrets(compiled.snapshot, memory, Date.now());
+  return {
+    ...compiled,
+    snapshot,
+    diagnostics: diagnostics.length === 0 ? compiled.diagnostics : inOrder([...compiled.diagnostics, ...diagnostics]),
+    certificates,
+    files,
+  };
+}
+
 /** Reads and compiles paths once, for commands that do not keep running. */
-export async function compileFiles(paths: readonly string[], options: TranslateOptions = defaultOptions): Promise<Compiled> {
+export async function compileFiles(paths: readonly string[], options: TranslateOptions = defaultOptions): Promise<Certified> {
   const set = readSources(paths);
-  const compiled = await compileSources(set.sources, options, null, set.unreadable);
+  const compiled = readCertificates(await compileSources(set.sources, options, null, set.unreadable), null);
   return { ...compiled, diagnostics: inOrder([...set.diagnostics, ...compiled.diagnostics]) };
 }
 

@@ -1,5 +1,6 @@
 import type { SnapshotSummary } from '../model/events.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import { factsOf } from './certificates.ts';
 
 /** What the main thread needs of a snapshot: sockets to open, names to resolve, numbers to show. */
 export function summarise(snapshot: Snapshot): SnapshotSummary {
@@ -18,6 +19,12 @@ export function summarise(snapshot: Snapshot): SnapshotSummary {
       })),
     routes: snapshot.routes.length,
     clusters: snapshot.clusters.length,
+    certificates: (snapshot.secrets ?? []).flatMap(({ name, certificate, ca }) => {
+      const ends = factsOf(certificate ?? ca ?? '').map(({ validTo }) => validTo);
+      if (ends.length === 0) return [];
+      // A chain is as good as its weakest part, a bundle as its best.
+      return [{ secret: name, validTo: certificate === null ? Math.max(...ends) : Math.min(...ends) }];
+    }),
     dns: snapshot.clusters
       .filter(({ discovery }) => discovery === 'dns')
       .map(({ name, declared, endpoints }) => ({

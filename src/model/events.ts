@@ -92,6 +92,8 @@ export interface SnapshotSummary {
   }[];
   readonly routes: number;
   readonly clusters: number;
+  /** The end of each secret's certificates: the first of its chain or, without one, the last of its authorities. ms since 1970. */
+  readonly certificates: readonly { readonly secret: string; readonly validTo: number }[];
   /** Clusters whose endpoints are names. */
   readonly dns: readonly {
     readonly cluster: string;

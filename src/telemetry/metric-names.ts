@@ -34,7 +34,12 @@ const istioLabels = [
   'connection_security_policy',
 ] as const;
 
+/** Istio's labels of connections: no status, as there is none. */
+const istioTcpLabels = istioLabels.filter((label) => label !== 'response_code' && label !== 'grpc_response_status');
 const cluster = ['envoy_cluster_name'] as const;
+const tcp = ['envoy_tcp_prefix'] as const;
+const udp = ['envoy_udp_prefix'] as const;
+const limited = ['envoy_connection_limit_prefix'] as const;
 const manager = ['envoy_http_conn_manager_prefix'] as const;
 const listener = ['envoy_listener_address'] as const;
 
@@ -48,6 +53,10 @@ export const metricNames = {
   },
   istio_request_bytes: { type: 'histogram', labels: istioLabels, help: 'Body bytes of requests.' },
   istio_response_bytes: { type: 'histogram', labels: istioLabels, help: 'Body bytes of responses.' },
+  istio_tcp_connections_opened_total: { type: 'counter', labels: istioTcpLabels, help: 'Layer 4 connections that were forwarded.' },
+  istio_tcp_connections_closed_total: { type: 'counter', labels: istioTcpLabels, help: 'Layer 4 connections that ended.' },
+  istio_tcp_sent_bytes_total: { type: 'counter', labels: istioTcpLabels, help: 'Bytes sent to clients of layer 4 connections.' },
+  istio_tcp_received_bytes_total: { type: 'counter', labels: istioTcpLabels, help: 'Bytes received from clients of layer 4 connections.' },
 
   envoy_cluster_upstream_rq_total: { type: 'counter', labels: cluster, help: 'Requests whose route led to the cluster.' },
   envoy_cluster_upstream_rq: {
@@ -77,6 +86,45 @@ export const metricNames = {
     type: 'counter',
     labels: cluster,
     help: 'Connections to the cluster that could not be opened.',
+  },
+  envoy_cluster_upstream_cx_rx_bytes_total: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Bytes that the cluster sent on layer 4 connections and sessions.',
+  },
+  envoy_cluster_upstream_cx_tx_bytes_total: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Bytes sent to the cluster on layer 4 connections and sessions.',
+  },
+
+  envoy_tcp_downstream_cx_total: { type: 'counter', labels: tcp, help: 'Connections of a layer 4 route.' },
+  envoy_tcp_downstream_cx_rx_bytes_total: { type: 'counter', labels: tcp, help: 'Bytes received from clients of a layer 4 route.' },
+  envoy_tcp_downstream_cx_tx_bytes_total: { type: 'counter', labels: tcp, help: 'Bytes sent to clients of a layer 4 route.' },
+  envoy_tcp_idle_timeout: { type: 'counter', labels: tcp, help: 'Connections of a layer 4 route that were closed for silence.' },
+  envoy_connection_limit_active_connections: { type: 'gauge', labels: limited, help: 'Open connections of a layer 4 route.' },
+  envoy_connection_limit_limited_connections: {
+    type: 'counter',
+    labels: limited,
+    help: 'Connections closed because their layer 4 route had too many (flag UO).',
+  },
+  envoy_udp_downstream_sess_total: { type: 'counter', labels: udp, help: 'UDP sessions of a route.' },
+  envoy_udp_downstream_sess_active: { type: 'gauge', labels: udp, help: 'UDP sessions of a route that are open.' },
+  envoy_udp_downstream_sess_rx_bytes: { type: 'counter', labels: udp, help: 'Bytes of datagrams from clients.' },
+  envoy_udp_downstream_sess_rx_datagrams: { type: 'counter', labels: udp, help: 'Datagrams from clients.' },
+  envoy_udp_downstream_sess_rx_errors: { type: 'counter', labels: udp, help: 'Errors of sockets that receive from clients.' },
+  envoy_udp_downstream_sess_tx_bytes: { type: 'counter', labels: udp, help: 'Bytes of datagrams to clients.' },
+  envoy_udp_downstream_sess_tx_datagrams: { type: 'counter', labels: udp, help: 'Datagrams to clients.' },
+  envoy_udp_downstream_sess_tx_errors: { type: 'counter', labels: udp, help: 'Datagrams that could not be sent to a client.' },
+  envoy_udp_idle_timeout: { type: 'counter', labels: udp, help: 'UDP sessions that ended for silence.' },
+  envoy_cluster_udp_sess_rx_datagrams: { type: 'counter', labels: cluster, help: 'Datagrams from the cluster.' },
+  envoy_cluster_udp_sess_rx_errors: { type: 'counter', labels: cluster, help: 'Refusals (ICMP) and errors from the cluster.' },
+  envoy_cluster_udp_sess_tx_datagrams: { type: 'counter', labels: cluster, help: 'Datagrams to the cluster.' },
+  envoy_cluster_udp_sess_tx_errors: { type: 'counter', labels: cluster, help: 'Datagrams that could not be sent to the cluster.' },
+  weir_udp_datagrams_dropped_total: {
+    type: 'counter',
+    labels: ['route', 'reason'],
+    help: 'Datagrams dropped, by reason: sessions (the route has too many), no-upstream, blocked, queue.',
   },
 
   envoy_http_downstream_rq_total: { type: 'counter', labels: manager, help: 'Requests of a listener.' },
@@ -115,6 +163,11 @@ export const metricNames = {
   },
   weir_config_diagnostics: { type: 'gauge', labels: ['severity'], help: 'Diagnostics of the revision in force.' },
   weir_config_apply_milliseconds: { type: 'histogram', labels: [], help: 'Time from a change seen to all workers serving it, ms.' },
+  weir_certificate_expiry_seconds: {
+    type: 'gauge',
+    labels: ['secret'],
+    help: 'Seconds until the first certificate of the secret expires, negative once it has; NaN when the secret is no longer used.',
+  },
   weir_worker_restarts_total: { type: 'counter', labels: [], help: 'Data workers that died and were replaced.' },
   weir_worker_faults_total: { type: 'counter', labels: [], help: 'Bugs that ended one exchange.' },
   weir_access_log_lines_dropped_total: { type: 'counter', labels: [], help: 'Access-log lines dropped because the sink was too slow.' },

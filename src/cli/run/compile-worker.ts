@@ -2,11 +2,13 @@
 import { createHash } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Compiled, LastGood } from '../../dialects/compile.ts';
-import { compileSources } from '../../dialects/compile.ts';
+import { compileSources, readCertificates } from '../../dialects/compile.ts';
 import { readSources } from '../../dialects/files.ts';
+import { contentHash, type FileMemory, type WatchedFile } from '../../dialects/secrets.ts';
 import { summarise } from '../../dialects/summary.ts';
 import type { FlatTables } from '../../model/events.ts';
 import { compileTables } from '../../proxy/route/compile.ts';
+import { certificatesOf } from './certs.ts';
 import { configDump, routeLines } from './dump.ts';
 import type { CompilerData, FromCompiler, ToCompiler } from './protocol.ts';
 
@@ -15,6 +17,8 @@ if (port === null) throw new Error('runs as a worker only');
 
 const { limitMemory }: CompilerData = workerData;
 let memory: LastGood | null = null;
+let certificates: FileMemory | null = null;
+let files: readonly WatchedFile[] = [];
 let current: { readonly compiled: Compiled; readonly tables: FlatTables } | null = null;
 let seen = '';
 
@@ -35,6 +39,13 @@ async function answer(question: ToCompiler): Promise<FromCompiler> {
       return await compile(question);
     case 'dump':
       return { type: 'text', id, status: 200, text: configDump(current?.compiled ?? null) };
+    case 'certs':
+      return {
+        type: 'text',
+        id,
+        status: 200,
+        text: JSON.stringify(certificatesOf(current?.compiled.snapshot ?? null, Date.now()), null, 1),
+      };
     case 'routes':
       return { type: 'text', id, status: 200, text: JSON.stringify(routeLines(current?.compiled ?? null, question.limit)) };
     case 'explain':
@@ -55,14 +66,14 @@ async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { read
   const hash = createHash('sha256');
   for (const { file, text } of set.sources) hash.update(`${file}\0${text.length}\0`).update(text);
   for (const path of set.unreadable) hash.update(`${path}\0`);
-  const now = hash.digest('hex');
-  if (now === seen) return { type: 'unchanged', id };
-  const compiled = await compileSources(set.sources, options, memory, set.unreadable);
+  const sources = hash.digest('hex');
+  if (`${sources} ${contentHash(files)}` === seen) return { type: 'unchanged', id };
+  const compiled = readCertificates(await compileSources(set.sources, options, memory, set.unreadable), certificates);
   const tables = compileTables(compiled.snapshot);
   // Only now: a failure above leaves everything as it was.
-  ({ memory } = compiled);
+  ({ memory, certificates, files } = compiled);
   current = { compiled: { ...compiled, resources: [...memory.resources.values()] }, tables };
-  seen = now;
+  seen = `${sources} ${contentHash(files)}`;
   return {
     type: 'compiled',
     id,
@@ -72,6 +83,7 @@ async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { read
       statusJson: JSON.stringify(compiled.snapshot.status),
       summary: summarise(compiled.snapshot),
     },
+    files,
     quarantined: compiled.resources.filter(({ broken, stale }) => broken || stale === true).length,
   };
 }

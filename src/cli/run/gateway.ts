@@ -133,7 +133,7 @@ export class Gateway {
   /** JSON text of the compile worker's answer. */
   async ask(
     question:
-      | { readonly type: 'dump' }
+      | { readonly type: 'dump' | 'certs' }
       | { readonly type: 'routes'; readonly limit: number }
       | { readonly type: 'explain'; readonly body: string },
   ) {
@@ -176,6 +176,7 @@ export class Gateway {
     const began = performance.now();
     const answer = await this.#compiler.ask({ type: 'compile', paths, stdin, options: translate });
     if (answer.type === 'compiled') {
+      this.#watcher?.alsoWatch(answer.files);
       this.#fileDiagnostics = answer.outcome.diagnostics;
       this.#state = { ...this.#state, outcome: answer.outcome, quarantined: answer.quarantined };
       await this.#apply(answer.outcome);

@@ -1,5 +1,6 @@
 import type { ServingState } from '../../control/state.ts';
 import type { MetricsAggregator } from '../../telemetry/aggregate.ts';
+import type { Gauge } from '../../telemetry/metrics.ts';
 
 export interface ProcessNumbers {
   readonly state: ServingState;
@@ -22,6 +23,7 @@ export function exposeProcess(metrics: MetricsAggregator, numbers: () => Process
     severity,
     gauge: local.gauge('weir_config_diagnostics', { severity }),
   }));
+  let expiries: ReadonlySet<Gauge> = new Set();
   metrics.onCollect(() => {
     const { state, workers, droppedLogLines } = numbers();
     live.set(state.appliedAt !== null && !state.draining ? 1 : 0);
@@ -32,6 +34,14 @@ export function exposeProcess(metrics: MetricsAggregator, numbers: () => Process
     clusters.set(state.outcome?.summary.clusters ?? 0);
     revision.set(state.revision);
     dropped.add(droppedLogLines - dropped.value);
+    const inUse = new Set<Gauge>();
+    for (const { secret, validTo } of state.outcome?.summary.certificates ?? []) {
+      const gauge = local.gauge('weir_certificate_expiry_seconds', { secret });
+      gauge.set(Math.floor((validTo - Date.now()) / 1000));
+      inUse.add(gauge);
+    }
+    for (const gauge of expiries) if (!inUse.has(gauge)) gauge.set(Number.NaN);
+    expiries = inUse;
     for (const { severity, gauge } of severities)
       gauge.set(state.diagnostics.filter((diagnostic) => diagnostic.severity === severity).length);
   });

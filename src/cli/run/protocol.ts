@@ -1,4 +1,5 @@
 import type { TranslateOptions } from '../../dialects/dialect.ts';
+import type { WatchedFile } from '../../dialects/secrets.ts';
 import type { Binding, CompileOutcome, ResolvedEndpoints } from '../../model/events.ts';
 
 /** `workerData` of the compile worker. */
@@ -18,6 +19,8 @@ export type ToCompiler =
     }
   /** Routes of the current snapshot for the first page and Envoy's dump. */
   | { readonly type: 'dump'; readonly id: number }
+  /** `/certs`: what is known of the certificates in use. */
+  | { readonly type: 'certs'; readonly id: number }
   | { readonly type: 'routes'; readonly id: number; readonly limit: number }
   /** Body of `POST /api/v1/explain`, JSON text. */
   | {
@@ -29,7 +32,14 @@ export type ToCompiler =
     };
 
 export type FromCompiler =
-  | { readonly type: 'compiled'; readonly id: number; readonly outcome: CompileOutcome; readonly quarantined: number }
+  | {
+      readonly type: 'compiled';
+      readonly id: number;
+      readonly outcome: CompileOutcome;
+      /** Certificate files that the configuration names. */
+      readonly files: readonly WatchedFile[];
+      readonly quarantined: number;
+    }
   /** The files hold what they held. */
   | { readonly type: 'unchanged'; readonly id: number }
   | { readonly type: 'text'; readonly id: number; readonly status: number; readonly text: string }

@@ -27,7 +27,7 @@ export interface AdminSource {
   /** Answered by the compile worker. */
   readonly ask: (
     question:
-      | { readonly type: 'dump' }
+      | { readonly type: 'dump' | 'certs' }
       | { readonly type: 'routes'; readonly limit: number }
       | { readonly type: 'explain'; readonly body: string },
   ) => Promise<{ readonly status: number; readonly text: string }>;
@@ -77,7 +77,7 @@ export function adminEndpoints(source: AdminSource): ReadonlyMap<string, Endpoin
     ['/config_dump', get(async () => json((await source.ask({ type: 'dump' })).text))],
     ['/clusters', get(async ({ query }) => await clusters(source, query))],
     ['/listeners', get(({ query }) => (isJson(query) ? json(listenersJson(source.state())) : plain(listenersText(source.state()))))],
-    ['/certs', get(() => json(JSON.stringify({ certificates: [] })))],
+    ['/certs', get(async () => json((await source.ask({ type: 'certs' })).text))],
     ['/server_info', get(() => json(serverInfo(source)))],
     ['/logging', post(({ query }) => logging(source.log, query))],
     ['/drain_listeners', post(() => ({ ...plain('OK\n'), after: source.drain }))],
