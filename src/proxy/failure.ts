@@ -5,8 +5,8 @@
 export interface Failure {
   readonly kind: string;
   readonly source: 'downstream' | 'upstream' | 'internal';
-  /** May the request be sent again? `if-unsent`: when no byte of it left; `safe`: when it is idempotent. */
-  readonly retry: 'no' | 'safe' | 'if-unsent';
+  /** May the request be sent again? `if-unsent`: when no byte of it left; `safe`: when it is idempotent; `unprocessed`: yes, nobody looked at it. */
+  readonly retry: 'no' | 'safe' | 'if-unsent' | 'unprocessed';
   /** Response flag. */
   readonly flag: string;
   /** Status when no response has begun; 0: no response can be made. */
