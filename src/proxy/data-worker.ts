@@ -10,7 +10,7 @@ import { RouteTables } from './route/tables.ts';
 import type { RouteRuntime, WorkerRuntime } from './runtime.ts';
 import { WorkerTelemetry } from './worker-telemetry.ts';
 import { ReadBuffers, Staging } from './upstream/buffers.ts';
-import { ClusterSet } from './upstream/cluster-state.ts';
+import { ClusterSet, type ClusterState } from './upstream/cluster-state.ts';
 import type { EndpointState } from './upstream/endpoint.ts';
 
 const tickMs = 50;
@@ -63,6 +63,11 @@ export class DataWorker implements WorkerRuntime {
   readonly onClose = (endpoint: EndpointState, failedToConnect: boolean): void => {
     this.telemetry.upstreamClosed(endpoint, failedToConnect);
   };
+
+  cluster(name: string): ClusterState | null {
+    const config = this.tables?.cluster(name) ?? null;
+    return config === null ? null : this.clusters.use(config);
+  }
 
   private tick(): void {
     for (const runtime of this.listeners.values()) this.telemetry.gauge(runtime.name, runtime.active);

@@ -1,5 +1,6 @@
 import type { Wheel } from '../base/wheel.ts';
 import type { ForwardAction, Route, WeightedDestination } from '../model/route.ts';
+import type { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
 import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
 import type { Chain, ChainContext } from './chain/chain.ts';
 import type { Hit } from './route/tables.ts';
@@ -36,6 +37,12 @@ export interface Telemetry {
   connectionOpened(listener: string): void;
   connectionClosed(listener: string): void;
   connectionRefused(listener: string): void;
+  /** Counts of connections and sessions that are not HTTP. */
+  readonly layer4: Layer4Metrics;
+  /** Writes the line of a connection or session that is over; it is no request. */
+  log4(record: ExchangeRecord): void;
+  layer4Opened(listener: string): void;
+  layer4Closed(listener: string): void;
 }
 
 /** What everything in one data worker shares. */
@@ -45,6 +52,8 @@ export interface WorkerRuntime extends UpstreamContext {
   readonly clusters: ClusterSet;
   readonly telemetry: Telemetry;
   readonly chainContext: ChainContext;
+  /** State of a cluster of the snapshot that serves; null: there is none of this name. */
+  cluster(name: string): ClusterState | null;
   revision: number;
   /** SIGTERM came: answer with Connection: close. */
   draining: boolean;

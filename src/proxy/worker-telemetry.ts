@@ -2,6 +2,7 @@ import type { FromWorker } from '../model/events.ts';
 import type { WorkerData } from '../model/worker.ts';
 import { LogBatcher, logFormat } from '../telemetry/access-log.ts';
 import { type ClusterMetrics, ExchangeMetrics, type ListenerMetrics } from '../telemetry/exchange-metrics.ts';
+import { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
 import { type Counter, WorkerMetrics } from '../telemetry/metrics.ts';
 import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
 import type { Telemetry } from './runtime.ts';
@@ -12,6 +13,7 @@ const noNeeds: LogNeeds = { requestHeaders: [], responseHeaders: [], responseTra
 /** Counts and logs of one worker: shared memory for numbers, batches of lines for the log. */
 export class WorkerTelemetry implements Telemetry {
   readonly needs: LogNeeds;
+  readonly layer4: Layer4Metrics;
   private readonly exchanges: ExchangeMetrics;
   private readonly faults: Counter;
   private readonly log: LogBatcher | null;
@@ -21,6 +23,7 @@ export class WorkerTelemetry implements Telemetry {
   constructor(data: WorkerData, send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void) {
     const metrics = new WorkerMetrics(data.metrics, (first, descriptors) => send({ type: 'series', first, descriptors }));
     this.exchanges = new ExchangeMetrics(metrics);
+    this.layer4 = new Layer4Metrics(metrics);
     this.faults = metrics.counter('weir_worker_faults_total', {});
     const format = data.options.accessLog === null ? null : logFormat(data.options.accessLog);
     this.needs = format !== null && format.ok ? format.value.needs : noNeeds;
@@ -30,6 +33,20 @@ export class WorkerTelemetry implements Telemetry {
   record(record: ExchangeRecord): void {
     this.exchanges.record(record);
     this.log?.add(record);
+  }
+
+  log4(record: ExchangeRecord): void {
+    this.log?.add(record);
+  }
+
+  layer4Opened(listener: string): void {
+    const { cxTotal, cxActive } = this.listener(listener);
+    cxTotal.add(1);
+    cxActive.add(1);
+  }
+
+  layer4Closed(listener: string): void {
+    this.listener(listener).cxActive.add(-1);
   }
 
   /** Gauges that are read off at the tick instead of counted at each request. */

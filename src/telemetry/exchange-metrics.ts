@@ -1,12 +1,7 @@
+import { type GatewayIdentity, istioLabels } from './istio-labels.ts';
 import type { Counter, Gauge, Histogram, Labels, WorkerMetrics } from './metrics.ts';
 import type { MetricName } from './metric-names.ts';
 import type { ExchangeRecord } from './record.ts';
-
-/** Who this gateway is in Istio's `source_*` labels. */
-export interface GatewayIdentity {
-  readonly workload: string;
-  readonly namespace: string;
-}
 
 /** Handles for one listener's connections; the connection code keeps them. */
 export interface ListenerMetrics {
@@ -181,7 +176,7 @@ export class ExchangeMetrics {
   }
 
   #makeOutcome(destination: Destination, status: number, flags: string): Outcome {
-    const labels = this.#istioLabels(destination, status, flags);
+    const labels = istioLabels(this.#identity, destination.service, destination.namespace, status, flags);
     const { cluster } = destination;
     const outcome: Outcome = {
       requests: this.#counter('istio_requests_total', labels),
@@ -204,39 +199,6 @@ export class ExchangeMetrics {
     if (flags === '' && status >= 0 && status < 1000) destination.plain[status] = outcome;
     else if (destination.flagged.size < 1000) destination.flagged.set(`${status} ${flags}`, outcome);
     return outcome;
-  }
-
-  #istioLabels(destination: Destination, status: number, flags: string): Labels {
-    const service = destination.service === '' ? 'unknown' : destination.service;
-    const namespace = destination.namespace === '' ? 'unknown' : destination.namespace;
-    const short = service.split('.', 1)[0];
-    return {
-      reporter: 'source',
-      source_workload: this.#identity.workload,
-      source_workload_namespace: this.#identity.namespace,
-      source_principal: 'unknown',
-      source_app: this.#identity.workload,
-      source_version: 'unknown',
-      source_cluster: 'unknown',
-      source_canonical_service: this.#identity.workload,
-      source_canonical_revision: 'latest',
-      destination_workload: 'unknown',
-      destination_workload_namespace: namespace,
-      destination_principal: 'unknown',
-      destination_app: 'unknown',
-      destination_version: 'unknown',
-      destination_cluster: 'unknown',
-      destination_service: service,
-      destination_service_name: short,
-      destination_service_namespace: namespace,
-      destination_canonical_service: short,
-      destination_canonical_revision: 'latest',
-      request_protocol: 'http',
-      response_code: String(status),
-      grpc_response_status: '',
-      response_flags: flags === '' ? '-' : flags,
-      connection_security_policy: 'unknown',
-    };
   }
 
   #counter(name: MetricName, labels: Labels): Counter {

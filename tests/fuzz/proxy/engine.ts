@@ -11,6 +11,8 @@ import { RouteTables } from '../../../src/proxy/route/tables.ts';
 import type { RouteRuntime, WorkerRuntime } from '../../../src/proxy/runtime.ts';
 import { ReadBuffers, Staging } from '../../../src/proxy/upstream/buffers.ts';
 import { ClusterSet } from '../../../src/proxy/upstream/cluster-state.ts';
+import { Layer4Metrics } from '../../../src/telemetry/layer4-metrics.ts';
+import { WorkerMetrics } from '../../../src/telemetry/metrics.ts';
 import type { ExchangeRecord } from '../../../src/telemetry/record.ts';
 import { clusterOf, routeTo, snapshotOf } from '../../support/rig.ts';
 import { BackendPeer } from './backend.ts';
@@ -74,12 +76,17 @@ export class Lane {
       reads,
       wheel: new Wheel(50, performance.now(), onFault),
       clusters: new ClusterSet(),
+      cluster: () => null,
       telemetry: {
         needs: { requestHeaders: [], responseHeaders: [], responseTrailers: [] },
         record: (record) => this.record(record),
         connectionOpened: () => void this.connections++,
         connectionClosed: () => void this.connections--,
         connectionRefused: () => undefined,
+        layer4: new Layer4Metrics(new WorkerMetrics(new SharedArrayBuffer(8 * 1024), () => undefined)),
+        log4: () => undefined,
+        layer4Opened: () => undefined,
+        layer4Closed: () => undefined,
       },
       chainContext: { limits, findKey: () => null, findConsumer: () => null, replyStyle: 'envoy' },
       revision: 1,
