@@ -3,7 +3,8 @@ export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
-/** `ip:port`, IPv6 in brackets. */
+/** `ip:port`, IPv6 in brackets; '' for no address (a Unix socket). */
 export function joinAddress(address: string, port: number): string {
+  if (address === '') return '';
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

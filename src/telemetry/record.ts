@@ -1,5 +1,27 @@
 import type { LineWriter } from './log/line-writer.ts';
 
+/** What the log says of TLS between the client and us. */
+export interface RecordTls {
+  /** `TLSv1.3` */
+  readonly version: string;
+  /** OpenSSL name. */
+  readonly cipher: string;
+  /** SNI; '' without. */
+  readonly serverName: string;
+  /** Hex; '' without. */
+  readonly sessionId: string;
+  /** Of the client; null when it showed none. */
+  readonly certificate: {
+    /** RFC 2253 text. */
+    readonly subject: string;
+    readonly issuer: string;
+    readonly serial: string;
+    readonly fingerprint256: string;
+    readonly uriSans: readonly string[];
+    readonly dnsSans: readonly string[];
+  } | null;
+}
+
 /**
  * What is known of an exchange when it is over: the only input of access log and metrics. The data plane reuses one
  * object per connection; nothing may keep it.
@@ -15,7 +37,7 @@ export interface ExchangeRecord {
   originalPath: string;
   /** As sent upstream, with query; the canonical one when nothing was sent. */
   path: string;
-  /** `HTTP/1.1`, `HTTP/1.0`. */
+  /** `HTTP/1.1`, `HTTP/1.0`; of layer 4 `TCP`, `TLS` (passed through) or `UDP`. */
   protocol: string;
   /** 0 when the client got none. */
   responseCode: number;
@@ -48,7 +70,13 @@ export interface ExchangeRecord {
   downstreamRemoteAddress: string;
   downstreamDirectRemoteAddress: string;
   downstreamLocalAddress: string;
+  /** SNI; empty without. */
+  requestedServerName: string;
   connectionId: number;
+  /** TLS that ended at the listener; null for plain text. */
+  downstreamTls: RecordTls | null;
+  /** Why a connection was not taken in: a failed handshake, no chain for it; empty otherwise. */
+  downstreamTransportFailure: string;
   requestId: string;
   traceId: string;
   principal: string;

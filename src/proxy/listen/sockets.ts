@@ -59,8 +59,8 @@ export class Sockets {
   private adopt(connection: ServerConnection, accepted: Socket): void {
     const { shared } = this.worker.reads;
     const own = readInto(accepted, shared, (bytes) => connection.onShared(shared, bytes));
-    if (own !== null) return connection.attach(own);
-    connection.attach(accepted);
+    if (own !== null) return connection.attach(own, null);
+    connection.attach(accepted, null);
     connection.readEvents(accepted);
   }
 

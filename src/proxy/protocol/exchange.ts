@@ -4,6 +4,7 @@ import type { ExchangeRecord } from '../../telemetry/record.ts';
 import { RequestContext } from '../chain/request-context.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { Failure } from '../failure.ts';
+import type { PeerTls } from '../listen/client.ts';
 import { Forwarding } from '../listen/forwarding.ts';
 import type { ListenerRuntime } from '../listen/listener-runtime.ts';
 import type { DestinationRuntime, RouteHit, WorkerRuntime } from '../runtime.ts';
@@ -31,12 +32,16 @@ export interface Downstream {
   readonly out: ResponseOutput;
   /** The whole request, body included, has been received. */
   readonly requestDone: boolean;
-  /** The client's address and port as the socket has them. */
+  /** The client's address and port: of the PROXY header where one is believed, else the socket's. */
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** `ip:port` of our end. */
   readonly localAddress: string;
+  /** `ip:port` of the socket's other end, whatever a PROXY header says. */
+  readonly directRemoteAddress: string;
   readonly connectionId: number;
+  /** TLS that ended at the listener; null for plain text. */
+  readonly tls: PeerTls | null;
   /** The upstream is ready: moves the body bytes that are here, and those to come, to `attempt.sendBody`. */
   pumpBody(): void;
   resumeBody(): void;
@@ -230,13 +235,22 @@ export class Exchange implements ExchangeRecord {
     return this.joined;
   }
   get downstreamDirectRemoteAddress(): string {
-    return joinAddress(this.down.remoteAddress, this.down.remotePort);
+    return this.down.directRemoteAddress;
   }
   get downstreamLocalAddress(): string {
     return this.down.localAddress;
   }
   get connectionId(): number {
     return this.down.connectionId;
+  }
+  get downstreamTls(): PeerTls | null {
+    return this.down.tls;
+  }
+  get downstreamTransportFailure(): string {
+    return '';
+  }
+  get requestedServerName(): string {
+    return this.down.tls?.serverName ?? '';
   }
   get traceId(): string {
     const parent = this.head.get('traceparent');

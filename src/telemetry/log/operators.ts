@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { err, ok, type Result } from '../../base/result.ts';
-import type { ExchangeRecord } from '../record.ts';
+import type { ExchangeRecord, RecordTls } from '../record.ts';
 import { flagNames } from './flags.ts';
 import { isoTime, timeFormat } from './time.ts';
 
@@ -35,8 +35,10 @@ function plain(read: Read): Compile {
   return (argument) => (argument === null ? ok(read) : err('takes no argument'));
 }
 
-/** Always empty where connections are plain text, as in Envoy. */
-const plainText = plain(() => null);
+/** Empty where the connection is plain text, as in Envoy. */
+const tls = (of: (tls: RecordTls) => string | null): Compile => plain((r) => (r.downstreamTls === null ? null : of(r.downstreamTls)));
+const peer = (of: (certificate: NonNullable<RecordTls['certificate']>) => string): Compile =>
+  tls(({ certificate }) => (certificate === null ? null : of(certificate)));
 
 const time: (of: (record: ExchangeRecord) => number) => Compile = (of) => (argument) => {
   if (argument === null || argument === '') return ok((r) => isoTime(of(r)));
@@ -67,7 +69,7 @@ const requestPseudo: Readonly<Record<string, Read>> = {
   ':method': (r) => r.method,
   ':path': (r) => r.path,
   ':authority': (r) => r.authority,
-  ':scheme': () => 'http',
+  ':scheme': (r) => (r.downstreamTls === null ? 'http' : 'https'),
   // Envoy sets it where a route rewrote the path.
   'x-envoy-original-path': (r) => (r.originalPath === r.path ? null : r.originalPath),
   // Weir makes one when the client sent none.
@@ -193,6 +195,11 @@ const commonDuration: Compile = (argument) => {
   return ok((r) => (begin(r) < 0 || end(r) < 0 ? null : Math.max(0, end(r) - begin(r)) * scale));
 };
 
+/** Envoy writes no protocol for layer 4. */
+function isHttp(r: ExchangeRecord): boolean {
+  return r.protocol.startsWith('HTTP');
+}
+
 const machine = hostname();
 const withoutPort = (of: (r: ExchangeRecord) => string): Compile => plain((r) => host(of(r)));
 const portOf = (of: (r: ExchangeRecord) => string): Compile => plain((r) => port(of(r)));
@@ -204,8 +211,8 @@ export const operators: Readonly<Record<string, Compile>> = {
   REQ: request,
   RESP: response,
   TRAILER: trailer,
-  PROTOCOL: plain((r) => r.protocol),
-  UPSTREAM_PROTOCOL: plain((r) => (r.upstreamHost === '' ? null : 'HTTP/1.1')),
+  PROTOCOL: plain((r) => (isHttp(r) ? r.protocol : null)),
+  UPSTREAM_PROTOCOL: plain((r) => (r.upstreamHost === '' || !isHttp(r) ? null : 'HTTP/1.1')),
   RESPONSE_CODE: plain((r) => r.responseCode),
   RESPONSE_CODE_DETAILS: plain((r) => r.responseCodeDetails),
   RESPONSE_FLAGS: plain((r) => r.responseFlags),
@@ -239,17 +246,17 @@ export const operators: Readonly<Record<string, Compile>> = {
   DOWNSTREAM_LOCAL_ADDRESS: plain((r) => r.downstreamLocalAddress),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: withoutPort((r) => r.downstreamLocalAddress),
   DOWNSTREAM_LOCAL_PORT: portOf((r) => r.downstreamLocalAddress),
-  DOWNSTREAM_TLS_VERSION: plainText,
-  DOWNSTREAM_TLS_CIPHER: plainText,
-  DOWNSTREAM_TLS_SESSION_ID: plainText,
-  DOWNSTREAM_PEER_SUBJECT: plainText,
-  DOWNSTREAM_PEER_ISSUER: plainText,
-  DOWNSTREAM_PEER_URI_SAN: plainText,
-  DOWNSTREAM_PEER_DNS_SAN: plainText,
-  DOWNSTREAM_PEER_SERIAL: plainText,
-  DOWNSTREAM_PEER_FINGERPRINT_256: plainText,
-  DOWNSTREAM_TRANSPORT_FAILURE_REASON: plainText,
-  REQUESTED_SERVER_NAME: plainText,
+  DOWNSTREAM_TLS_VERSION: tls(({ version }) => version),
+  DOWNSTREAM_TLS_CIPHER: tls(({ cipher }) => cipher),
+  DOWNSTREAM_TLS_SESSION_ID: tls(({ sessionId }) => sessionId),
+  DOWNSTREAM_PEER_SUBJECT: peer(({ subject }) => subject),
+  DOWNSTREAM_PEER_ISSUER: peer(({ issuer }) => issuer),
+  DOWNSTREAM_PEER_URI_SAN: peer(({ uriSans }) => uriSans.join(',')),
+  DOWNSTREAM_PEER_DNS_SAN: peer(({ dnsSans }) => dnsSans.join(',')),
+  DOWNSTREAM_PEER_SERIAL: peer(({ serial }) => serial),
+  DOWNSTREAM_PEER_FINGERPRINT_256: peer(({ fingerprint256 }) => fingerprint256),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: plain((r) => r.downstreamTransportFailure),
+  REQUESTED_SERVER_NAME: plain((r) => r.requestedServerName),
   CONNECTION_ID: plain((r) => r.connectionId),
   STREAM_ID: plain((r) => r.requestId),
   UNIQUE_ID: plain(() => randomUUID()),

@@ -1,14 +1,15 @@
-import { Socket } from 'node:net';
-import { joinAddress, plainAddress } from '../../../base/ip.ts';
+import type { Socket } from 'node:net';
 import { Deadline } from '../../../base/wheel.ts';
 import type { LocalReply } from '../../../filters/define.ts';
 import { failures, type Failure } from '../../failure.ts';
+import type { ClientConnection } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import { onRequest } from '../../pipeline.ts';
 import { failureReply, render } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { Wire } from '../../upstream/wire.ts';
 import { Exchange, type Downstream } from '../exchange.ts';
+import { Peer, unattached } from '../peer.ts';
 import { RequestHead, type ResponseHead } from './head.ts';
 import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
@@ -18,20 +19,13 @@ import { drainBytes, drainMs, Linger, lingerMs, type State } from './state.ts';
 import { idleAt, timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
 
-let connectionIds = 0;
-/** Stands for no socket between two clients. */
-const unattached = new Socket();
 const noWire = new Wire(unattached);
 const ignore = (): void => undefined;
 
 /** A client connection speaking HTTP/1.1: one exchange at a time, pipelined requests in order. */
-export class ServerConnection implements Downstream, BodySink {
-  connectionId = 0;
-  remoteAddress = '';
-  remotePort = 0;
+export class ServerConnection extends Peer implements Downstream, BodySink {
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
-  private socket: Socket = unattached;
   private wire: Wire = noWire;
   private readonly head: RequestHead;
   private readonly request = new RequestBody();
@@ -53,6 +47,7 @@ export class ServerConnection implements Downstream, BodySink {
   private idleSince = 0;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime) {
+    super();
     this.worker = worker;
     this.at = at;
     this.head = new RequestHead(at.headLimits);
@@ -63,12 +58,9 @@ export class ServerConnection implements Downstream, BodySink {
   }
 
   /** Serves an accepted socket until it closes; afterwards the object is ready for another one. */
-  attach(socket: Socket): void {
+  attach(socket: Socket, client: ClientConnection | null = null): void {
     const { at } = this;
-    this.socket = socket;
-    this.connectionId = ++connectionIds;
-    this.remoteAddress = plainAddress(socket.remoteAddress ?? '');
-    this.remotePort = socket.remotePort ?? 0;
+    this.meet(socket, client);
     this.state = 'idle';
     this.drained = 0;
     this.reading = false;
@@ -104,10 +96,6 @@ export class ServerConnection implements Downstream, BodySink {
     } catch (error) {
       this.onFault(error);
     }
-  }
-
-  get localAddress(): string {
-    return joinAddress(plainAddress(this.socket.localAddress ?? ''), this.socket.localPort ?? 0);
   }
 
   /** No exchange and no byte of one: may be closed without loss. */
