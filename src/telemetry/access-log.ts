@@ -16,58 +16,57 @@ function quoted(value: string): string {
   return value === '' ? 'null' : `"${isPlain(value) ? value : escapeValue(value)}"`;
 }
 
-/** Fields that are the same for most lines of a route: put together once, while the four strings stay the same objects. */
-class RouteFields {
-  #host = '';
-  #cluster = '';
-  #route = '';
-  #listener = '';
-  #bytes = Buffer.from(',"upstream_host":null,"upstream_cluster":null,"route_name":null,"listener":null');
+/** Neighbouring fields whose values stay the same from line to line for most traffic: put together once, while the four values do. */
+class Piece {
+  readonly #make: (a: string, b: string, c: string, d: string | number) => string;
+  #a = '';
+  #b = '';
+  #c = '';
+  #d: string | number = '';
+  #bytes: Uint8Array;
 
-  of(r: ExchangeRecord): Uint8Array {
-    if (
-      r.upstreamHost !== this.#host ||
-      r.upstreamCluster !== this.#cluster ||
-      r.routeName !== this.#route ||
-      r.listener !== this.#listener
-    ) {
-      this.#host = r.upstreamHost;
-      this.#cluster = r.upstreamCluster;
-      this.#route = r.routeName;
-      this.#listener = r.listener;
-      this.#bytes = Buffer.from(
-        `,"upstream_host":${quoted(r.upstreamHost)},"upstream_cluster":${quoted(r.upstreamCluster)}` +
-          `,"route_name":${quoted(r.routeName)},"listener":${quoted(r.listener)}`,
-        'latin1',
-      );
+  constructor(make: (a: string, b: string, c: string, d: string | number) => string) {
+    this.#make = make;
+    this.#bytes = Buffer.from(make('', '', '', ''));
+  }
+
+  of(a: string, b: string, c: string, d: string | number): Uint8Array {
+    if (a !== this.#a || b !== this.#b || c !== this.#c || d !== this.#d) {
+      this.#a = a;
+      this.#b = b;
+      this.#c = c;
+      this.#d = d;
+      this.#bytes = Buffer.from(this.#make(a, b, c, d), 'latin1');
     }
     return this.#bytes;
   }
 }
 
-const routeFields = new RouteFields();
+const request = new Piece(
+  (method, authority, _, revision) => `","revision":${revision},"method":${quoted(method)},"authority":${quoted(authority)},"path":`,
+);
+const outcome = new Piece(
+  (protocol, flags, details, code) =>
+    `,"protocol":"${protocol}","response_code":${code},"response_flags":"${flags === '' ? '-' : flags}"` +
+    `,"response_code_details":${quoted(details)},"bytes_received":`,
+);
+const route = new Piece(
+  (host, cluster, name, listener) =>
+    `,"upstream_host":${quoted(host)},"upstream_cluster":${quoted(cluster)}` +
+    `,"route_name":${quoted(name)},"listener":${quoted(String(listener))},"downstream_remote_address":`,
+);
+const caller = new Piece(
+  (trace, principal, consumer) =>
+    `,"trace_id":${quoted(trace)},"principal":${quoted(principal)},"consumer":${quoted(consumer)},"user_agent":`,
+);
 
-/** What stands between the values of a JSON line, as bytes. */
+/** What stands between the other values of a JSON line, as bytes. */
 const keys = {
   startTime: Buffer.from('{"start_time":"'),
-  revision: Buffer.from('","revision":'),
-  method: Buffer.from(',"method":'),
-  authority: Buffer.from(',"authority":'),
-  path: Buffer.from(',"path":'),
-  protocol: Buffer.from(',"protocol":"'),
-  responseCode: Buffer.from('","response_code":'),
-  responseFlags: Buffer.from(',"response_flags":"'),
-  responseCodeDetails: Buffer.from('","response_code_details":'),
-  bytesReceived: Buffer.from(',"bytes_received":'),
   bytesSent: Buffer.from(',"bytes_sent":'),
   duration: Buffer.from(',"duration_ms":'),
   serviceTime: Buffer.from(',"upstream_service_time_ms":'),
-  remote: Buffer.from(',"downstream_remote_address":'),
   requestId: Buffer.from(',"request_id":'),
-  traceId: Buffer.from(',"trace_id":'),
-  principal: Buffer.from(',"principal":'),
-  consumer: Buffer.from(',"consumer":'),
-  userAgent: Buffer.from(',"user_agent":'),
 } as const;
 
 /** One JSON object with the fields of docs/reference/access-log.md; absent values are null. Always valid JSON, always ASCII. */
@@ -75,20 +74,10 @@ export const jsonFormat: LineFormat = {
   needs: { requestHeaders: ['user-agent'], responseHeaders: [], responseTrailers: [] },
   write(r: ExchangeRecord, out: LineWriter): void {
     out.bytes(keys.startTime);
-    out.text(isoTime(r.startMs));
-    out.bytes(keys.revision);
-    out.whole(r.revision);
-    field(out, keys.method, r.method);
-    field(out, keys.authority, r.authority);
-    field(out, keys.path, r.originalPath);
-    out.bytes(keys.protocol);
-    out.text(r.protocol);
-    out.bytes(keys.responseCode);
-    out.whole(r.responseCode);
-    out.bytes(keys.responseFlags);
-    out.text(r.responseFlags === '' ? '-' : r.responseFlags);
-    field(out, keys.responseCodeDetails, r.responseCodeDetails);
-    out.bytes(keys.bytesReceived);
+    out.ascii(isoTime(r.startMs));
+    out.bytes(request.of(r.method, r.authority, '', r.revision));
+    string(out, r.originalPath);
+    out.bytes(outcome.of(r.protocol, r.responseFlags, r.responseCodeDetails, r.responseCode));
     out.whole(r.bytesReceived);
     out.bytes(keys.bytesSent);
     out.whole(r.bytesSent);
@@ -97,20 +86,18 @@ export const jsonFormat: LineFormat = {
     out.bytes(keys.serviceTime);
     if (r.upstreamServiceTimeMs < 0) out.text('null');
     else out.decimals(r.upstreamServiceTimeMs);
-    out.bytes(routeFields.of(r));
-    field(out, keys.remote, r.downstreamRemoteAddress);
-    field(out, keys.requestId, r.requestId);
-    field(out, keys.traceId, r.traceId);
-    field(out, keys.principal, r.principal);
-    field(out, keys.consumer, r.consumer);
-    field(out, keys.userAgent, r.requestHeader('user-agent') ?? '');
+    out.bytes(route.of(r.upstreamHost, r.upstreamCluster, r.routeName, r.listener));
+    string(out, r.downstreamRemoteAddress);
+    out.bytes(keys.requestId);
+    string(out, r.requestId);
+    out.bytes(caller.of(r.traceId, r.principal, r.consumer, ''));
+    string(out, r.requestHeader('user-agent') ?? '');
     out.byte(0x7d);
   },
 };
 
-/** A key and its value in quotes, or null for an empty one. */
-function field(out: LineWriter, key: Uint8Array, value: string): void {
-  out.bytes(key);
+/** A value in quotes, or null for an empty one. */
+function string(out: LineWriter, value: string): void {
   if (value === '') return out.text('null');
   out.byte(0x22);
   out.value(value);

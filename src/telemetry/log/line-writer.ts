@@ -68,13 +68,14 @@ export class LineWriter {
     this.length += this.buffer.latin1Write(text, this.length);
   }
 
-  /** Bytes of the format itself: short, so a loop beats a call. */
+  /** Bytes of the format itself. */
   bytes(bytes: Uint8Array): void {
     const count = bytes.length;
     this.reserve(count);
     const { buffer } = this;
     const at = this.length;
-    for (let i = 0; i < count; i++) buffer[at + i] = bytes[i];
+    if (count > 12) buffer.set(bytes, at);
+    else for (let i = 0; i < count; i++) buffer[at + i] = bytes[i];
     this.length = at + count;
   }
 
