@@ -174,6 +174,17 @@ export class SharedTable {
     return slot;
   }
 
+  /** Sum of `b` over live records whose identity begins with these words, but for the slot `except`. The set must be locked. */
+  sumOf(set: number, w0: number, w1: number, w2: number, nowMs: number, except: number): number {
+    let sum = 0;
+    for (let slot = set * ways; slot < (set + 1) * ways; slot++) {
+      const at = slot * 4;
+      if (slot === except || this.keys[at] !== w0 || this.keys[at + 1] !== w1 || this.keys[at + 2] !== w2) continue;
+      if (this.values[slot * fields + expiry] > nowMs) sum += this.values[slot * fields + b];
+    }
+    return sum;
+  }
+
   a(slot: number): number {
     return this.values[slot * fields + a];
   }

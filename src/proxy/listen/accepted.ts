@@ -6,9 +6,15 @@ import { Socket } from 'node:net';
  * our own. The handle is no documented property: where it is not there, `data` events serve, only slower
  * (docs/decisions/0007).
  *
- * `onBytes` is called with bytes that are valid during the call only.
+ * `onBytes` is called with bytes that are valid during the call only. `buffer` as a function is asked for the buffer of the
+ * next read after each one. `paused`: nothing is read before `resume`.
  */
-export function readInto(accepted: Socket, buffer: Buffer, onBytes: (bytes: number) => void): Socket | null {
+export function readInto(
+  accepted: Socket,
+  buffer: Buffer | (() => Buffer),
+  onBytes: (bytes: number, buffer: Uint8Array) => void,
+  paused = false,
+): Socket | null {
   const handle: unknown = Reflect.get(accepted, '_handle');
   if (typeof handle !== 'object' || handle === null || !('useUserBuffer' in handle)) return null;
   Reflect.set(accepted, '_handle', null);
@@ -17,10 +23,11 @@ export function readInto(accepted: Socket, buffer: Buffer, onBytes: (bytes: numb
     allowHalfOpen: true,
     readable: true,
     writable: true,
+    ...(paused ? { pauseOnCreate: true } : {}),
     onread: {
       buffer,
-      callback: (bytes: number): boolean => {
-        onBytes(bytes);
+      callback: (bytes: number, into: Uint8Array): boolean => {
+        onBytes(bytes, into);
         return !own.isPaused();
       },
     },

@@ -85,14 +85,38 @@ export class Wire {
     return true;
   }
 
-  private settle(result: unknown, handle: object, bytes: Uint8Array): void {
+  /**
+   * Bytes of any size, without a copy. True: taken, and their memory is free again. False: it is the wire's until `taken` is
+   * called, before which nothing else may be written; when the write fails the socket closes instead.
+   */
+  pass(bytes: Uint8Array, taken: () => void): boolean {
+    const { handle, socket } = this;
+    if (handle === null || this.pending || socket.writableLength !== 0) {
+      socket.write(bytes, (error) => {
+        if (error === null || error === undefined) taken();
+      });
+      return false;
+    }
+    const result = handle.writeBuffer(null, bytes);
+    if (result === 0) return true;
+    this.settle(result, handle, bytes, taken);
+    return false;
+  }
+
+  /** Writes go past the stream, so that most are taken at once. */
+  get isDirect(): boolean {
+    return this.handle !== null;
+  }
+
+  private settle(result: unknown, handle: object, bytes: Uint8Array, taken: (() => void) | null = null): void {
     if (!isPending(result)) return void this.socket.destroy(writeError(typeof result === 'number' ? result : 0));
     this.pending = true;
     result.handle = handle;
     result.buffer = bytes;
     result.oncomplete = (status: number): void => {
       this.pending = false;
-      if (status !== 0 && !this.socket.destroyed) this.socket.destroy(writeError(status));
+      if (status === 0) taken?.();
+      else if (!this.socket.destroyed) this.socket.destroy(writeError(status));
     };
     if (result.writeStatus !== null) result.oncomplete(result.writeStatus);
   }
