@@ -49,5 +49,7 @@ export interface ConnectionChain {
   readonly tls: ServerTls | null;
   /** Null: HTTP with the listener's virtual hosts. */
   readonly forward: L4Forward | null;
+  /** Names of the virtual hosts that requests on it may reach; one for another is misdirected and gets 421. Absent: all of the listener's. */
+  readonly virtualHosts?: readonly string[];
   readonly origin: Origin;
 }
