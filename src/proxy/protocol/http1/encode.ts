@@ -3,8 +3,8 @@ import { STATUS_CODES } from 'node:http';
 /** Writes one byte per character (ISO 8859-1, so ASCII too) and returns the offset behind it. The caller ensures room. */
 export function writeAscii(out: Buffer, at: number, text: string): number {
   const length = text.length;
-  // A call into the runtime costs more than a short loop.
-  if (length > 32) return at + out.latin1Write(text, at, length);
+  // A call into the runtime costs as much as a loop over this many.
+  if (length > 16) return at + out.latin1Write(text, at, length);
   for (let i = 0; i < length; i++) out[at + i] = text.charCodeAt(i);
   return at + length;
 }

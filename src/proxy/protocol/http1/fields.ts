@@ -5,6 +5,26 @@ import { LOWER, TOKEN, TOKEN_UNDERSCORE, VALUE, is } from './tables.ts';
 /** Names that only the engine may write: a filter that changed them would change where the message ends. */
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection', 'trailer']);
 
+/** What there is to know about a name that is sent. */
+interface Name {
+  readonly lower: string;
+  readonly isToken: boolean;
+  readonly isFraming: boolean;
+}
+
+/** Names come from configuration and code: few, and the same again and again. */
+const names = new Map<string, Name>();
+const maxNames = 4096;
+
+function nameOf(name: string): Name {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  const made = { lower, isToken: isToken(name), isFraming: FRAMING.has(lower) };
+  if (names.size < maxNames) names.set(name, made);
+  return made;
+}
+
 /** A larger buffer of one message's head is not kept for the next. */
 const KEPT_BYTES = 8192;
 
@@ -41,6 +61,7 @@ export class Fields implements Headers {
   private readonly log: number[] = [];
   private logLength = 0;
   private readonly addedNames: string[] = [];
+  private readonly addedLower: string[] = [];
   private readonly addedValues: string[] = [];
   private readonly addedDropped: boolean[] = [];
   private addedCount = 0;
@@ -168,7 +189,7 @@ export class Fields implements Headers {
 
   private addedFrom(name: string, from: number): number {
     for (let i = from; i < this.addedCount; i++) {
-      if (!this.addedDropped[i] && sameName(this.addedNames[i], name)) return i;
+      if (!this.addedDropped[i] && this.addedLower[i] === name) return i;
     }
     return -1;
   }
@@ -222,21 +243,21 @@ export class Fields implements Headers {
 
   /** As `Headers.set`. Framing headers are not a filter's to change; a value that cannot be sent drops the header. */
   set(name: string, value: string): void {
-    const lower = name.toLowerCase();
-    if (FRAMING.has(lower)) return;
+    const { lower, isFraming } = nameOf(name);
+    if (isFraming) return;
     this.drop(lower);
     this.put(name, value);
   }
 
   /** As `Headers.add`. Framing headers are refused, and so is a name or value that cannot be sent. */
   add(name: string, value: string): void {
-    if (!FRAMING.has(name.toLowerCase())) this.put(name, value);
+    if (!nameOf(name).isFraming) this.put(name, value);
   }
 
   /** As `Headers.remove`. Framing headers stay. */
   remove(name: string): void {
-    const lower = name.toLowerCase();
-    if (!FRAMING.has(lower)) this.drop(lower);
+    const { lower, isFraming } = nameOf(name);
+    if (!isFraming) this.drop(lower);
   }
 
   /** For the engine: drops every line of that name, framing or not. `name` is lower case. */
@@ -262,12 +283,14 @@ export class Fields implements Headers {
    * contains a control character: nothing can be injected. Characters above U+00FF are sent as UTF-8.
    */
   put(name: string, value: string): boolean {
-    if (!isToken(name)) return false;
+    const { lower, isToken: canBeSent } = nameOf(name);
+    if (!canBeSent) return false;
     const width = valueWidth(value);
     if (width < 0) return false;
     const sent = width > 0xff ? Buffer.from(value, 'utf8').latin1Slice() : value;
     const i = this.addedCount++;
     this.addedNames[i] = name;
+    this.addedLower[i] = lower;
     this.addedValues[i] = sent;
     this.addedDropped[i] = false;
     this.addedBytes += lineBytes(name, sent);
@@ -314,6 +337,7 @@ export class Fields implements Headers {
       if (!this.addedDropped[i]) this.addedBytes -= lineBytes(this.addedNames[i], this.addedValues[i]);
       // Strings of an earlier message must not be kept alive by an idle connection.
       this.addedNames[i] = '';
+      this.addedLower[i] = '';
       this.addedValues[i] = '';
     }
     this.addedCount = count;
@@ -363,15 +387,6 @@ export class Fields implements Headers {
 
 function lineBytes(name: string, value: string): number {
   return name.length + value.length + 4;
-}
-
-function sameName(name: string, lower: string): boolean {
-  if (name === lower) return true;
-  if (name.length !== lower.length) return false;
-  for (let i = 0; i < name.length; i++) {
-    if (LOWER[name.charCodeAt(i) & 0xff] !== lower.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 /** Whether a name can be sent. */
