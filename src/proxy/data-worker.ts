@@ -97,7 +97,10 @@ export class DataWorker implements WorkerRuntime {
     );
     for (const { cluster, endpoints, failure } of message.endpoints) this.clusters.resolve(cluster, endpoints, failure);
     this.chainContext = this.contextOf(tables);
-    this.clusters.apply((name) => tables.cluster(name));
+    this.clusters.apply(
+      (name) => tables.cluster(name),
+      (name) => tables.secret(name),
+    );
     this.tables = tables;
     this.revision = message.revision;
     for (const name of tables.listenerNames()) {

@@ -1,6 +1,8 @@
 import type { Cluster, Endpoint } from '../../model/cluster.ts';
 import { pickEndpoint } from '../../decide/balance.ts';
 import { EndpointState, endpointKey } from './endpoint.ts';
+import { type FindSecret, noSecrets, Secrets } from './tls/secrets.ts';
+import { plaintext, type Transport, transportOf } from './transport.ts';
 
 /**
  * Live state of one cluster in one worker: endpoints with their pools and the balancer's position. Its identity is the
@@ -10,6 +12,8 @@ export class ClusterState {
   readonly name: string;
   config: Cluster;
   endpoints: EndpointState[] = [];
+  /** How sockets are made under the settings in force. */
+  transport: Transport;
   /** Why the name has no address; null when it has, or needs none. */
   resolveFailure: string | null = null;
   /** Balancer position, carried over revisions. */
@@ -17,15 +21,17 @@ export class ClusterState {
   activeTotal = 0;
   private resolved: readonly Endpoint[] | null = null;
 
-  constructor(config: Cluster) {
+  constructor(config: Cluster, secrets: Secrets = noSecrets) {
     this.name = config.name;
     this.config = config;
+    this.transport = transportOf(config, secrets, plaintext);
     this.list();
   }
 
-  /** A new revision's settings. */
-  configure(config: Cluster): void {
+  /** A new revision's settings and secrets. */
+  configure(config: Cluster, secrets: Secrets = noSecrets): void {
     this.config = config;
+    this.transport = transportOf(config, secrets, this.transport);
     this.list();
   }
 
@@ -76,6 +82,7 @@ export class ClusterState {
       state.weight = spec.weight;
       state.locality = spec.locality;
       state.listed = true;
+      state.setTransport(this.transport);
       if (!next.includes(state)) next.push(state);
     }
     for (const gone of known.values()) gone.retire();
@@ -88,12 +95,13 @@ export class ClusterSet {
   private readonly states = new Map<string, ClusterState>();
   /** Addresses that came before the cluster was used. */
   private readonly resolutions = new Map<string, { readonly endpoints: readonly Endpoint[]; readonly failure: string | null }>();
+  private secrets = noSecrets;
 
   /** The state of a cluster, made at first use. */
   use(config: Cluster): ClusterState {
     const known = this.states.get(config.name);
     if (known !== undefined) return known;
-    const made = new ClusterState(config);
+    const made = new ClusterState(config, this.secrets);
     const resolution = this.resolutions.get(config.name);
     if (resolution !== undefined) made.resolve(resolution.endpoints, resolution.failure);
     this.states.set(config.name, made);
@@ -108,10 +116,11 @@ export class ClusterSet {
   }
 
   /** Moves every state to a new revision; clusters it no longer has lose their idle connections. */
-  apply(find: (name: string) => Cluster | null): void {
+  apply(find: (name: string) => Cluster | null, secret: FindSecret): void {
+    this.secrets = new Secrets(secret);
     for (const [name, state] of this.states) {
       const config = find(name);
-      if (config !== null) state.configure(config);
+      if (config !== null) state.configure(config, this.secrets);
       else {
         state.retire();
         this.states.delete(name);

@@ -1,7 +1,10 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Deadline, type Wheel } from '../../base/wheel.ts';
+import { type ReadBuffers, privateReadBytes } from './buffers.ts';
+import { agreedProtocol, openSocket, readyEvent } from './connect.ts';
 import type { EndpointState } from './endpoint.ts';
-import type { ReadBuffers } from './buffers.ts';
+import { socketFailure, type TlsFailureKind, tlsReason } from './tls/failure.ts';
+import { anyPurpose, type Purpose, type Transport } from './transport.ts';
 import { Wire } from './wire.ts';
 
 /** Who uses a connection at the moment. Every call may end the exchange. */
@@ -13,7 +16,7 @@ export interface UpstreamUser {
   onUpstreamDrain(): void;
   /** The upstream closed its side in good order. */
   onUpstreamEnd(): void;
-  /** The connection is gone. `code` is the system's error code or empty. */
+  /** The connection is gone. `code` is the system's error code, a reason that begins with `TLS_error:`, or empty. */
   onUpstreamClosed(code: string, timedOut: boolean): void;
 }
 
@@ -22,15 +25,23 @@ export interface UpstreamContext {
   readonly reads: ReadBuffers;
   readonly wheel: Wheel;
   readonly onFault: (error: unknown) => void;
-  readonly onConnect: (endpoint: EndpointState) => void;
-  readonly onClose: (endpoint: EndpointState, failedToConnect: boolean) => void;
+  /** Ready for bytes of the protocol: with TLS, after the handshake. */
+  readonly onConnect: (endpoint: EndpointState, socket?: Socket) => void;
+  readonly onClose: (endpoint: EndpointState, failedToConnect: boolean, tlsFailure?: TlsFailureKind | null) => void;
 }
+
+/** No TLS record brings more. */
+const recordBytes = 16 * 1024;
 
 /** One socket to one endpoint: connecting, in use by one exchange, idle in its endpoint's pool, or closed. */
 export class UpstreamConnection {
   readonly socket: Socket;
   readonly wire: Wire;
   readonly endpoint: EndpointState;
+  /** How it was made. Once it is not the endpoint's any more, the connection serves to the end of what it does. */
+  readonly transport: Transport;
+  /** Of its purpose: whom else it may serve. */
+  readonly key: string;
   user: UpstreamUser | null = null;
   connected = false;
   closed = false;
@@ -47,22 +58,20 @@ export class UpstreamConnection {
   private readonly deadline: Deadline;
   private timedOut = false;
   private errorCode = '';
+  private tlsFailure: TlsFailureKind | null = null;
 
-  constructor(endpoint: EndpointState, context: UpstreamContext, connectTimeoutMs: number, now: number) {
+  /** `connectTimeoutMs` covers a TLS handshake too. */
+  constructor(endpoint: EndpointState, context: UpstreamContext, connectTimeoutMs: number, now: number, purpose: Purpose = anyPurpose) {
     this.endpoint = endpoint;
+    this.transport = endpoint.transport;
+    this.key = purpose.key;
     this.context = context;
     this.deadline = new Deadline(() => this.onDeadline());
-    this.socket = connect({
-      host: endpoint.address,
-      port: endpoint.port,
-      noDelay: true,
-      allowHalfOpen: true,
-      autoSelectFamily: false,
-      onread: { buffer: () => this.nextBuffer(), callback: (bytes, buffer) => this.onRead(bytes, buffer) },
-    });
+    const read = { buffer: () => this.nextBuffer(), callback: (bytes: number, buffer: Uint8Array) => this.onRead(bytes, buffer) };
+    this.socket = openSocket(endpoint, { purpose, read });
     this.wire = new Wire(this.socket);
     if (connectTimeoutMs > 0) context.wheel.arm(this.deadline, now + connectTimeoutMs);
-    this.socket.on('connect', () => this.guard(() => this.onConnect()));
+    this.socket.on(readyEvent(this.transport), () => this.guard(() => this.onConnect()));
     this.socket.on('drain', () => this.guard(() => this.user?.onUpstreamDrain()));
     this.socket.on('end', () => this.guard(() => this.onEnd()));
     this.socket.on('error', (error) => this.onError(error));
@@ -81,6 +90,16 @@ export class UpstreamConnection {
   /** The slice of the last read is still referred to by a pending write. */
   lend(): void {
     this.lent = true;
+  }
+
+  /** Agreed on in the handshake: `h2`, `http/1.1`; '' without TLS or agreement. */
+  get protocol(): string {
+    return agreedProtocol(this.socket);
+  }
+
+  /** Made as the endpoint's connections are made now. */
+  get isCurrent(): boolean {
+    return this.endpoint.listed && this.transport === this.endpoint.transport;
   }
 
   pause(): void {
@@ -111,7 +130,7 @@ export class UpstreamConnection {
     this.connected = true;
     this.wire.onConnected();
     this.context.wheel.arm(this.deadline, Infinity);
-    this.context.onConnect(this.endpoint);
+    this.context.onConnect(this.endpoint, this.socket);
     this.user?.onConnected();
   }
 
@@ -139,11 +158,11 @@ export class UpstreamConnection {
       this.lent = false;
     }
     if (this.wantsPrivate) {
-      this.privateBuffer ??= this.context.reads.takePrivate();
+      this.privateBuffer ??= this.transport.tls === null ? this.context.reads.takePrivate() : Buffer.allocUnsafeSlow(recordBytes);
       return this.privateBuffer;
     }
     if (this.privateBuffer !== null) {
-      this.context.reads.givePrivate(this.privateBuffer);
+      if (this.privateBuffer.length === privateReadBytes) this.context.reads.givePrivate(this.privateBuffer);
       this.privateBuffer = null;
     }
     return this.context.reads.shared;
@@ -158,11 +177,17 @@ export class UpstreamConnection {
   }
 
   private onError(error: Error): void {
-    this.errorCode = 'code' in error && typeof error.code === 'string' ? error.code : 'ERROR';
+    const isTls = readyEvent(this.transport) === 'secureConnect';
+    const failure = socketFailure(error, isTls, this.connected);
+    this.errorCode = failure.code;
+    this.tlsFailure = failure.tls;
   }
 
   private onDeadline(): void {
-    if (!this.connected) this.timedOut = true;
+    if (!this.connected) {
+      this.timedOut = true;
+      if (this.transport.tls !== null && !this.socket.connecting) this.errorCode = tlsReason('handshake_timed_out');
+    }
     this.socket.destroy();
   }
 
@@ -171,7 +196,7 @@ export class UpstreamConnection {
     this.closed = true;
     this.context.wheel.remove(this.deadline);
     this.endpoint.forget(this);
-    this.context.onClose(this.endpoint, !this.connected);
+    this.context.onClose(this.endpoint, !this.connected, this.tlsFailure);
     const user = this.user;
     this.user = null;
     user?.onUpstreamClosed(this.errorCode, this.timedOut);

@@ -1,6 +1,8 @@
 import { joinAddress } from '../../base/ip.ts';
 import type { Endpoint } from '../../model/cluster.ts';
 import type { UpstreamConnection } from './connection.ts';
+import { TlsSessions } from './tls/sessions.ts';
+import { plaintext, type Transport } from './transport.ts';
 
 /** Idle connections kept per endpoint and worker. */
 const maxIdle = 256;
@@ -10,14 +12,22 @@ const defaultIdleMs = 60_000;
 const firstBackOffMs = 500;
 const maxBackOffMs = 10_000;
 
-/** Live state of one address: pool, counts, failures. Its identity is `address:port`; it outlives revisions. */
+/** Live state of one address: pool, counts, failures. Its identity is `address:port` (a Unix socket's: its path); it outlives revisions. */
 export class EndpointState {
   readonly key: string;
   readonly clusterName: string;
   readonly address: string;
   readonly port: number;
+  /** The address is a path: `/…`, or `@…` for an abstract one. */
+  readonly isUnix: boolean;
+  /** Name that the address was found under. */
+  readonly hostname: string | undefined;
+  /** How its sockets are made now. */
+  transport: Transport = plaintext;
+  /** TLS sessions of `transport`. */
+  readonly sessions = new TlsSessions();
   /** What a request for this endpoint names as its host, when the route asks for the endpoint's. */
-  readonly authority: string;
+  authority: string;
   weight: number;
   locality: string;
   /** Exchanges under way. Least request reads it. */
@@ -40,6 +50,8 @@ export class EndpointState {
     this.key = endpointKey(endpoint.address, endpoint.port);
     this.address = endpoint.address;
     this.port = endpoint.port;
+    this.isUnix = isUnixAddress(endpoint.address);
+    this.hostname = endpoint.hostname;
     this.authority = endpointAuthority(endpoint);
     this.weight = endpoint.weight;
     this.locality = endpoint.locality;
@@ -64,24 +76,39 @@ export class EndpointState {
     this.avoidUntil = 0;
   }
 
-  /** An idle connection ready for a request, or null. */
-  take(): UpstreamConnection | null {
-    for (;;) {
-      const connection = this.idle.pop();
-      if (connection === undefined) return null;
+  /** From now on sockets are made so; connections made otherwise close when they fall idle. */
+  setTransport(transport: Transport): void {
+    if (transport === this.transport) return;
+    this.transport = transport;
+    this.authority = endpointAuthority(this, transport.defaultPort);
+    this.sessions.clear();
+    this.onConnectSuccess();
+    this.closeIdle();
+  }
+
+  /** An idle connection ready whose `Purpose.key` is this one, or null. */
+  take(key = ''): UpstreamConnection | null {
+    const { idle } = this;
+    for (let i = idle.length - 1; i >= 0; i--) {
+      const connection = idle[i];
+      if (connection.key !== key) continue;
+      if (i === idle.length - 1) idle.pop();
+      else idle.splice(i, 1);
       if (connection.closed || connection.socket.destroyed || connection.socket.readableEnded) continue;
       connection.unpark();
       return connection;
     }
+    return null;
   }
 
-  /** Puts a connection back, unless the pool is full or the endpoint is gone. */
+  /** Puts a connection back, unless it is of an earlier transport or the endpoint is gone. The one that waited longest makes room. */
   give(connection: UpstreamConnection, now: number): void {
     connection.user = null;
-    if (!this.listed || this.idle.length >= maxIdle) {
+    if (!this.listed || connection.transport !== this.transport) {
       connection.destroy();
       return;
     }
+    if (this.idle.length >= maxIdle) this.idle.shift()?.destroy();
     connection.park(now, this.idleMs);
     this.idle.push(connection);
   }
@@ -111,12 +138,25 @@ export class EndpointState {
   }
 }
 
-export function endpointKey(address: string, port: number): string {
-  return joinAddress(address, port);
+function isUnixAddress(address: string): boolean {
+  return address.startsWith('/') || address.startsWith('@');
 }
 
-/** Authority of an endpoint as Kong sends it: the name it was found under, with a port that is not http's own. */
-export function endpointAuthority(endpoint: Pick<Endpoint, 'address' | 'port' | 'hostname'>): string {
-  const key = endpointKey(endpoint.hostname ?? endpoint.address, endpoint.port);
-  return endpoint.port === 80 ? key.slice(0, -3) : key;
+export function endpointKey(address: string, port: number): string {
+  return isUnixAddress(address) ? address : joinAddress(address, port);
+}
+
+/** What is read of an endpoint for its authority. */
+interface Named {
+  readonly address: string;
+  readonly port: number;
+  readonly hostname?: string | undefined;
+}
+
+/** Authority of an endpoint as Kong sends it: the name it was found under, with a port that is not the scheme's own (80, with TLS 443). */
+export function endpointAuthority(endpoint: Named, defaultPort = 80): string {
+  const { address, port, hostname } = endpoint;
+  if (isUnixAddress(address)) return hostname ?? 'localhost';
+  const key = joinAddress(hostname ?? address, port);
+  return port === defaultPort ? key.slice(0, key.lastIndexOf(':')) : key;
 }

@@ -1,0 +1,122 @@
+/** Opens sockets towards upstreams: TCP or Unix, a PROXY header first where one is wanted, TLS on top. */
+import { connect, Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import { writeProxyV1, writeProxyV2 } from '../listen/proxy-protocol-write.ts';
+import type { EndpointState } from './endpoint.ts';
+import { identityCheck } from './tls/identity.ts';
+import { tlsReason } from './tls/failure.ts';
+import { type ClientEnds, hostOf, type Purpose, serverNameOf, type Transport, type TransportTls } from './transport.ts';
+
+/** Where bytes that arrive go: `net.connect({onread})`. `callback` returns false to stop reading until `resume`. */
+export interface ReadInto {
+  readonly buffer: () => Uint8Array;
+  readonly callback: (bytes: number, buffer: Uint8Array) => boolean;
+}
+
+export interface OpenOptions {
+  /** Its authority is the SNI where the configuration names none ('' at layer 4), its client stands in a PROXY header (null: health checks). */
+  readonly purpose: Pick<Purpose, 'authority' | 'client'>;
+  /** Null: the caller reads the socket as a stream, or hands it to node:http2. */
+  readonly read: ReadInto | null;
+  /** Protocols to offer in place of those of the cluster's `protocol`; empty: none. */
+  readonly alpn?: readonly string[];
+}
+
+/** The event after which a socket of this transport takes and brings the protocol's bytes. */
+export function readyEvent(transport: Transport): 'connect' | 'secureConnect' {
+  return transport.tls === null && transport.failure === null ? 'connect' : 'secureConnect';
+}
+
+/** What the handshake agreed on, once ready: `h2`, `http/1.1`; '' without TLS or agreement. */
+export function agreedProtocol(socket: Socket): string {
+  return socket instanceof TLSSocket && typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';
+}
+
+/**
+ * Begins to connect. Ready at `readyEvent(endpoint.transport)`, failed at `error` and `close`. It never throws, and a transport
+ * that has a `failure` gives a socket that ends with it: nobody falls back to plain text by forgetting to look.
+ */
+export function openSocket(endpoint: EndpointState, options: OpenOptions): Socket {
+  const { transport } = endpoint;
+  if (transport.failure !== null) return failed(transport.failure);
+  if (transport.tls !== null) return openTls(endpoint, transport, transport.tls, options);
+  const socket = connect({
+    ...targetOf(endpoint),
+    noDelay: true,
+    allowHalfOpen: true,
+    autoSelectFamily: false,
+    ...(options.read === null ? {} : { onread: { ...options.read } }),
+  });
+  // Queued before anything else can be: the first bytes of the connection.
+  if (transport.proxyProtocol !== null) socket.write(proxyHeader(transport.proxyProtocol, options.purpose.client));
+  return socket;
+}
+
+function failed(reason: string): Socket {
+  const socket = new Socket();
+  socket.destroy(Object.assign(new Error('no transport'), { code: tlsReason(reason) }));
+  return socket;
+}
+
+function targetOf(endpoint: EndpointState): { readonly host: string; readonly port: number } | { readonly path: string } {
+  const { address, port } = endpoint;
+  if (!endpoint.isUnix) return { host: address, port };
+  return { path: address.startsWith('@') ? `\0${address.slice(1)}` : address };
+}
+
+function openTls(endpoint: EndpointState, transport: Transport, tls: TransportTls, options: OpenOptions): TLSSocket {
+  const { read } = options;
+  const { authority, client } = options.purpose;
+  const name = tls.sni ?? (authority === '' ? (endpoint.hostname ?? endpoint.address) : hostOf(authority));
+  const servername = serverNameOf(name);
+  const session = endpoint.sessions.take(name);
+  const common = {
+    secureContext: tls.context,
+    ALPNProtocols: [...(options.alpn ?? tls.alpn)],
+    rejectUnauthorized: tls.verify,
+    checkServerIdentity: identityCheck(tls.subjectAltNames.length > 0 ? tls.subjectAltNames : [name]),
+    allowHalfOpen: true,
+    ...(servername === '' ? {} : { servername }),
+    ...(session === undefined ? {} : { session }),
+  };
+  let socket: TLSSocket;
+  if (transport.proxyProtocol === null) {
+    // Passed on to node:net; the types of node:tls do not know these two.
+    const more = { autoSelectFamily: false, ...(read === null ? {} : { onread: { ...read } }) };
+    const settings = { ...common, ...targetOf(endpoint), ...more };
+    socket = connectTls(settings);
+    if (!endpoint.isUnix) socket.setNoDelay(true);
+  } else {
+    const raw = connect({ ...targetOf(endpoint), noDelay: true, allowHalfOpen: true, autoSelectFamily: false });
+    raw.write(proxyHeader(transport.proxyProtocol, client));
+    socket = connectTls({ ...common, socket: raw });
+    // The upper socket does not hear of a connect that failed, and its `onread` is not called when it is put on another socket.
+    raw.on('error', (error) => void socket.destroy(error));
+    if (read !== null) readAsStream(socket, read);
+  }
+  // A session stands for a peer that was verified: one that never came to be usable is not kept.
+  socket.on('session', (ticket) => {
+    if (endpoint.transport === transport) endpoint.sessions.give(name, ticket, socket.getProtocol() !== 'TLSv1.3');
+  });
+  socket.on('error', () => endpoint.sessions.drop(name));
+  return socket;
+}
+
+function readAsStream(socket: Socket, read: ReadInto): void {
+  socket.on('data', (chunk: Buffer) => {
+    if (!read.callback(chunk.length, chunk)) socket.pause();
+  });
+}
+
+function proxyHeader(version: 'v1' | 'v2', client: ClientEnds | null): Buffer {
+  const addresses =
+    client === null
+      ? null
+      : {
+          sourceAddress: client.remoteAddress,
+          sourcePort: client.remotePort,
+          destinationAddress: client.localAddress,
+          destinationPort: client.localPort,
+        };
+  return version === 'v1' ? writeProxyV1(addresses) : writeProxyV2(addresses);
+}
