@@ -239,6 +239,18 @@ export class Fields implements Headers {
     return out;
   }
 
+  /** Appends what will be sent as name, value, name, value …, names in lower case: for protocols that carry fields as pairs. */
+  pairs(out: string[]): void {
+    for (let i = 0; i < this.count; i++) {
+      if (this.dropped[i] !== 0) continue;
+      const at = this.start + this.at[i * 4];
+      out.push(lowerName(this.buf, at, this.start + this.at[i * 4 + 1]), this.valueAt(i));
+    }
+    for (let i = 0; i < this.addedCount; i++) {
+      if (!this.addedDropped[i]) out.push(this.addedNames[i].toLowerCase(), this.addedValues[i]);
+    }
+  }
+
   // ---- patching ----
 
   /** As `Headers.set`. Framing headers are not a filter's to change; a value that cannot be sent drops the header. */
@@ -383,6 +395,19 @@ export class Fields implements Headers {
     }
     return pos;
   }
+}
+
+/** Names seen lately: messages repeat them, and making a string costs more than to compare it. */
+const seenNames: string[] = Array.from({ length: 256 }, () => '');
+
+function lowerName(buf: Buffer, start: number, end: number): string {
+  const length = end - start;
+  const slot = (length * 31 + LOWER[buf[start]] * 7 + LOWER[buf[end - 1]]) & 255;
+  const seen = seenNames[slot];
+  if (seen.length === length && is(buf, start, seen)) return seen;
+  const name = buf.latin1Slice(start, end).toLowerCase();
+  if (length <= 40) seenNames[slot] = name;
+  return name;
 }
 
 function lineBytes(name: string, value: string): number {
