@@ -11,6 +11,9 @@ import type { ClusterState } from './cluster-state.ts';
 import { UpstreamConnection, type UpstreamUser } from './connection.ts';
 import type { EndpointState } from './endpoint.ts';
 import { stageRequestHead } from './request-head.ts';
+import { requestPurpose } from './request-purpose.ts';
+import { tlsDetails } from './tls/failure.ts';
+import { anyPurpose } from './transport.ts';
 import { maxInterim, responseLimits, type UpstreamTry } from './try.ts';
 
 /** Request bodies up to this size are assembled with the head into one write. */
@@ -75,7 +78,8 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     this.interims = 0;
     this.held = null;
     this.paused = false;
-    const pooled = this.attempt.freshOnly ? null : endpoint.take();
+    const purpose = endpoint.transport.isShared ? anyPurpose : requestPurpose(x, cluster, endpoint);
+    const pooled = this.attempt.freshOnly ? null : endpoint.take(purpose.key);
     this.reused = pooled !== null;
     if (pooled !== null) {
       this.connection = pooled;
@@ -84,7 +88,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       return;
     }
     this.phase = 'connecting';
-    const connection = new UpstreamConnection(endpoint, x.worker, cluster.config.connectTimeoutMs, now);
+    const connection = new UpstreamConnection(endpoint, x.worker, cluster.config.connectTimeoutMs, now, purpose);
     connection.user = this;
     this.connection = connection;
   }
@@ -365,9 +369,12 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     if (code !== '') x.upstreamTransportFailureReason = code;
     if (this.phase === 'connecting') {
       this.attempt.connectFailed();
-      this.fail(timedOut ? failures.connectTimeout : failures.connectFailure);
+      this.fail(
+        timedOut ? failures.connectTimeout : failures.connectFailure,
+        timedOut ? undefined : tlsDetails('remote_connection_failure', code),
+      );
     } else if (this.phase === 'body' || this.phase === 'gather') this.fail(failures.upstreamTruncated);
-    else this.fail(failures.upstreamReset);
+    else this.fail(failures.upstreamReset, tlsDetails('connection_termination', code));
   }
 
   private fail(failure: Failure, details?: string): void {

@@ -36,7 +36,7 @@ export function stageRequestHead(x: Exchange, cluster: ClusterState | null, endp
 }
 
 /** Null: the client's Host line goes on as it is. */
-function hostToSend(x: Exchange, cluster: ClusterState | null, endpoint: EndpointState | null): string | null {
+export function hostToSend(x: Exchange, cluster: ClusterState | null, endpoint: EndpointState | null): string | null {
   const rewrite: HostRewrite | undefined = x.destination?.spec.hostRewrite ?? x.hit?.payload.forward?.hostRewrite;
   const config = cluster?.config;
   // An HTTP/1.0 client may name no host; what we send is HTTP/1.1 and must.

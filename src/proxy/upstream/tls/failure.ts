@@ -47,6 +47,11 @@ export function tlsReason(text: string): string {
   return `TLS_error:${text.replace(/[^A-Za-z0-9_:./-]+/g, '_')}`.slice(0, maxReason);
 }
 
+/** Details of an exchange that TLS ended before its response, as Envoy writes them; undefined: `code` says nothing of TLS. */
+export function tlsDetails(reset: 'remote_connection_failure' | 'connection_termination', code: string): string | undefined {
+  return code.startsWith('TLS_error:') ? `upstream_reset_before_response_started{${reset}|${code}}` : undefined;
+}
+
 /**
  * The code of a socket's error for log and details: a reason where TLS failed, else the system's code. `isTls`: the socket is to
  * speak TLS. `connected`: the handshake is over.
