@@ -1,3 +1,4 @@
+import { ConnectionCounts } from '../decide/connection-counts.ts';
 import { SharedLimitStore } from '../decide/limit-store.ts';
 import { Wheel } from '../base/wheel.ts';
 import type { ClusterDescription, FromWorker, ToWorker } from '../model/events.ts';
@@ -25,6 +26,7 @@ export class DataWorker implements WorkerRuntime {
   readonly clusters = new ClusterSet();
   readonly telemetry: WorkerTelemetry;
   readonly limits: SharedLimitStore;
+  readonly counts: ConnectionCounts;
   chainContext: ChainContext;
   revision = 0;
   draining = false;
@@ -40,6 +42,7 @@ export class DataWorker implements WorkerRuntime {
   constructor(data: WorkerData, send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void) {
     this.send = send;
     this.limits = new SharedLimitStore(data.limitMemory);
+    this.counts = new ConnectionCounts(data.limitMemory, data.index);
     this.telemetry = new WorkerTelemetry(data, send);
     this.wheel = new Wheel(tickMs, performance.now(), this.onFault);
     this.chainContext = this.contextOf(null);
@@ -72,6 +75,7 @@ export class DataWorker implements WorkerRuntime {
   private tick(): void {
     for (const runtime of this.listeners.values()) this.telemetry.gauge(runtime.name, runtime.active);
     this.telemetry.flush();
+    this.counts.confirm(Date.now());
   }
 
   onMessage(message: ToWorker): void {

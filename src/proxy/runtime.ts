@@ -1,6 +1,8 @@
 import type { Wheel } from '../base/wheel.ts';
+import type { ConnectionCounts } from '../decide/connection-counts.ts';
 import type { ForwardAction, Route, WeightedDestination } from '../model/route.ts';
 import type { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
+import type { Refusal } from '../telemetry/listener-metrics.ts';
 import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
 import type { Chain, ChainContext } from './chain/chain.ts';
 import type { Hit } from './route/tables.ts';
@@ -36,7 +38,11 @@ export interface Telemetry {
   record(record: ExchangeRecord): void;
   connectionOpened(listener: string): void;
   connectionClosed(listener: string): void;
-  connectionRefused(listener: string): void;
+  /** Turned away before it spoke its protocol. */
+  connectionRefused(listener: string, refusal: Refusal): void;
+  /** Opened for one protocol, and another one opens it anew. */
+  connectionHandedOver(listener: string): void;
+  handshake(listener: string, isReused: boolean, hasCertificate: boolean): void;
   /** Counts of connections and sessions that are not HTTP. */
   readonly layer4: Layer4Metrics;
   /** Writes the line of a connection or session that is over; it is no request. */
@@ -54,6 +60,8 @@ export interface WorkerRuntime extends UpstreamContext {
   readonly chainContext: ChainContext;
   /** State of a cluster of the snapshot that serves; null: there is none of this name. */
   cluster(name: string): ClusterState | null;
+  /** Connections and sessions at a time, over all workers. */
+  readonly counts: ConnectionCounts;
   revision: number;
   /** SIGTERM came: answer with Connection: close. */
   draining: boolean;

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Wheel } from '../../../src/base/wheel.ts';
+import { ConnectionCounts } from '../../../src/decide/connection-counts.ts';
 import { createLimitMemory, SharedLimitStore } from '../../../src/decide/limit-store.ts';
 import { edgeCanonicalisation, type Canonicalisation } from '../../../src/model/listener.ts';
 import { buildChain } from '../../../src/proxy/chain/chain.ts';
@@ -77,6 +78,7 @@ export class Lane {
       wheel: new Wheel(50, performance.now(), onFault),
       clusters: new ClusterSet(),
       cluster: () => null,
+      counts: new ConnectionCounts(createLimitMemory(32), 0),
       telemetry: {
         needs: { requestHeaders: [], responseHeaders: [], responseTrailers: [] },
         record: (record) => this.record(record),
