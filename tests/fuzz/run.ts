@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
+import { binaryTargets, runBinary } from './binary/campaign.ts';
 import { corpusDirectory, run, type CampaignResult } from './campaign.ts';
-import { targets, type Target } from './check.ts';
+import { targets } from './check.ts';
 import { runProxy } from './proxy/campaign.ts';
 
-// node tests/fuzz/run.ts [--target request|response|chunked|proxy|all] [--executions N] [--seed S] [--no-save]
+// node tests/fuzz/run.ts [--target NAME|all] [--executions N] [--seed S] [--no-save]
 const { values } = parseArgs({
   options: {
     target: { type: 'string', default: 'all' },
@@ -14,13 +15,23 @@ const { values } = parseArgs({
   allowNegative: true,
 });
 
-const runnable: readonly (Target | 'proxy')[] = [...targets, 'proxy'];
+const runnable: readonly string[] = [...targets, 'proxy', ...binaryTargets.map(({ name }) => name)];
 const chosen = runnable.filter((target) => values.target === 'all' || values.target === target);
 const executions = Number(values.executions);
 const seed = Number(values.seed);
 if (chosen.length === 0 || !Number.isSafeInteger(executions) || executions < 1 || !Number.isSafeInteger(seed)) {
-  console.error('usage: node tests/fuzz/run.ts [--target request|response|chunked|proxy|all] [--executions N] [--seed S] [--no-save]');
+  console.error(`usage: node tests/fuzz/run.ts [--target ${runnable.join('|')}|all] [--executions N] [--seed S] [--no-save]`);
   process.exit(2);
+}
+
+type Settings = Omit<Parameters<typeof run>[0], 'target'>;
+
+function runTarget(name: string, settings: Settings): Promise<CampaignResult> {
+  if (name === 'proxy') return runProxy(settings);
+  const binary = binaryTargets.find((target) => target.name === name);
+  if (binary !== undefined) return runBinary({ target: binary, ...settings });
+  const target = targets.find((one) => one === name);
+  return target === undefined ? Promise.reject(new Error(`no target ${name}`)) : run({ target, ...settings });
 }
 
 let failed = false;
@@ -34,9 +45,9 @@ for (const target of chosen) {
     onProgress: (done: number, { accepted, findings }: CampaignResult): void =>
       console.error(`${target}: ${done} executions, ${rate(done)}/s, ${accepted} accepted, ${findings.length} findings`),
   };
-  const result = target === 'proxy' ? await runProxy(settings) : await run({ target, ...settings });
+  const result = await runTarget(target, settings);
   console.log(
-    `${target}: ${result.executions} executions, ${rate(result.executions)}/s, ${result.accepted} accepted and compared with llhttp, ${result.findings.length} findings`,
+    `${target}: ${result.executions} executions, ${rate(result.executions)}/s, ${result.accepted} accepted, ${result.findings.length} findings`,
   );
   for (const finding of result.findings) console.log(`  ${finding}`);
   failed ||= result.findings.length !== 0;

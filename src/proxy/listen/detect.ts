@@ -1,6 +1,8 @@
 import { LF, SP, TOKEN } from '../protocol/http1/tables.ts';
 
 const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+/** Empty lines in front of a request line that the decoder of HTTP/1 skips. */
+const MAX_EMPTY_BYTES = 8;
 /** RFC 9110 registers none over 17 bytes. */
 const MAX_METHOD_BYTES = 64;
 /** A first line that is not whole after so many bytes is left to the HTTP decoder, which has limits of its own. */
@@ -35,7 +37,7 @@ function firstLine(buf: Buffer, start: number, end: number): 'http1' | 'other' |
   let at = start;
   // RFC 9112 §2.2: empty lines in front of a request line are skipped.
   while (at < end && (buf[at] === 13 || buf[at] === LF)) at++;
-  if (at - start > 4) return 'other';
+  if (at - start > MAX_EMPTY_BYTES) return 'other';
   const method = at;
   while (at < end && TOKEN[buf[at]] !== 0) at++;
   if (at - method > MAX_METHOD_BYTES) return 'other';

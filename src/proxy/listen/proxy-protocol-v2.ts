@@ -47,8 +47,10 @@ export function readV2(buf: Buffer, start: number, end: number): ProxyRead {
   const values = new Values();
   const error = values.read(buf, start, start + V2_HEAD_BYTES + need, start + bytes);
   if (error !== '') return proxyError(error);
+  const said = addresses(buf, start + V2_HEAD_BYTES, buf[start + 13] >>> 4);
+  if (said === null) return proxyError('proxy_protocol.v2_path_invalid');
   const { authority, alpn, tls, tlvs } = values;
-  return { ...nothingSaid, ...addresses(buf, start + V2_HEAD_BYTES, buf[start + 13] >>> 4), authority, alpn, tls, tlvs, version: 2, bytes };
+  return { ...nothingSaid, ...said, authority, alpn, tls, tlvs, version: 2, bytes };
 }
 
 /** Length of the addresses of a family and transport; -1: reserved, or datagrams, which no connection carries. */
@@ -59,21 +61,17 @@ function addressBytes(familyAndTransport: number): number {
   return familyAndTransport === 0 ? 0 : -1;
 }
 
-function addresses(
-  buf: Buffer,
-  at: number,
-  family: number,
-): Pick<ProxyHeader, 'family' | 'sourceAddress' | 'sourcePort' | 'destinationAddress' | 'destinationPort'> {
-  if (family === 3) {
-    return {
-      family: 'unix',
-      sourceAddress: path(buf, at),
-      sourcePort: 0,
-      destinationAddress: path(buf, at + UNIX_PATH_BYTES),
-      destinationPort: 0,
-    };
-  }
+type Addresses = Pick<ProxyHeader, 'family' | 'sourceAddress' | 'sourcePort' | 'destinationAddress' | 'destinationPort'>;
+
+/** Null: a path that is none. */
+function addresses(buf: Buffer, at: number, family: number): Addresses | null {
   if (family === 0) return nothingSaid;
+  if (family === 3) {
+    const source = path(buf, at);
+    const destination = path(buf, at + UNIX_PATH_BYTES);
+    if (source === null || destination === null) return null;
+    return { family: 'unix', sourceAddress: source, sourcePort: 0, destinationAddress: destination, destinationPort: 0 };
+  }
   const length = family === 1 ? 4 : 16;
   return {
     family: family === 1 ? 'inet' : 'inet6',
@@ -84,13 +82,20 @@ function addresses(
   };
 }
 
-/** Up to the first NUL. An abstract name (NUL first) is written with `@`. */
-function path(buf: Buffer, at: number): string {
+/**
+ * Up to the first NUL: `/…`, or '' for a socket without a name; an abstract name (NUL first) is written with `@`. Null: neither, or
+ * bytes that are not for a log.
+ */
+function path(buf: Buffer, at: number): string | null {
   const isAbstract = buf[at] === 0 && buf[at + 1] !== 0;
   const from = isAbstract ? at + 1 : at;
   const nul = buf.indexOf(0, from);
   const end = nul < 0 || nul > at + UNIX_PATH_BYTES ? at + UNIX_PATH_BYTES : nul;
-  return (isAbstract ? '@' : '') + buf.latin1Slice(from, end);
+  if (end === from) return '';
+  const text = visible(buf, from, end);
+  if (text === '') return null;
+  if (isAbstract) return `@${text}`;
+  return text.startsWith('/') ? text : null;
 }
 
 /** The values behind the addresses. */

@@ -93,11 +93,11 @@ function addressBlock(addresses: ProxyAddresses): { family: number; bytes: Buffe
   return { family: 0x31, bytes: Buffer.concat([source, destination]) };
 }
 
-/** A path in its room; '' is a socket without a name. Null: too long, or no path. */
+/** A path in its room; '' is a socket without a name. Null: too long, no path, or not plain ASCII. */
 function path(address: string): Buffer | null {
   const isAbstract = address.startsWith('@');
   const name = Buffer.from(isAbstract ? `\0${address.slice(1)}` : address);
-  if ((address !== '' && !isAbstract && !address.startsWith('/')) || name.length > UNIX_PATH_BYTES) return null;
+  if (!/^([/@][\x20-\x7e]*)?$/.test(address) || address === '@' || name.length > UNIX_PATH_BYTES) return null;
   return Buffer.concat([name, Buffer.alloc(UNIX_PATH_BYTES - name.length)]);
 }
 

@@ -89,8 +89,8 @@ describe('PROXY header, version 2', () => {
     ['UNSPEC', v2('2100', ''), { command: 'proxy', family: 'unspec', bytes: 16 }],
     [
       'Unix sockets',
-      v2('2131', `${'61'.repeat(108)}00${'62'.repeat(3)}${'00'.repeat(104)}`),
-      { family: 'unix', sourceAddress: 'a'.repeat(108), destinationAddress: '@bbb' },
+      v2('2131', `2f${'61'.repeat(107)}00${'62'.repeat(3)}${'00'.repeat(104)}`),
+      { family: 'unix', sourceAddress: `/${'a'.repeat(107)}`, destinationAddress: '@bbb' },
     ],
     ['authority and ALPN', v2('2111', `${inet} 02000b 4578616d706c652e636f6d 010002 6832`), { authority: 'example.com', alpn: 'h2' }],
     [
@@ -113,6 +113,9 @@ describe('PROXY header, version 2', () => {
     ['datagrams', v2('2112', inet), 'v2_family_invalid'],
     ['a reserved transport', v2('2113', inet), 'v2_family_invalid'],
     ['a family without transport', v2('2110', inet), 'v2_family_invalid'],
+    ['a path that is none', v2('2131', `61${'00'.repeat(215)}`), 'v2_path_invalid'],
+    ['a path with a line end', v2('2131', `2f0d0a61${'00'.repeat(212)}`), 'v2_path_invalid'],
+    ['an abstract name that is not ASCII', v2('2131', `${'00'.repeat(108)}0061ff${'00'.repeat(105)}`), 'v2_path_invalid'],
     ['too short for its addresses', v2('2121', inet), 'v2_too_short'],
     ['more than is read', hex(`${signature}2111ffff`), 'v2_too_long'],
     ['a value cut in its head', v2('2111', `${inet} 0400`), 'v2_tlv_truncated'],
