@@ -10,7 +10,9 @@ import { ResponseContext } from './chain/request-context.ts';
 import { failures, type Failure } from './failure.ts';
 import { requestId } from './ids.ts';
 import type { Exchange } from './protocol/exchange.ts';
+import { grpcStatusOf, isGrpcType } from './protocol/grpc/status.ts';
 import type { ResponseHead } from './protocol/http1/head.ts';
+import type { Trailers } from './protocol/http1/trailers.ts';
 import { failureReply } from './reply.ts';
 import type { RouteHit } from './runtime.ts';
 
@@ -220,6 +222,8 @@ function pick(x: Exchange, hit: RouteHit): void {
     x.down.reply(failureReply(failures.clusterBlocked, `cluster_blocked{${cluster.config.blocked}}`));
     return;
   }
+  // A plain HTTP/1.1 exchange is not asked: nobody speaks gRPC there.
+  if (cluster.config.protocol !== undefined || x.protocol === 'HTTP/2') x.isGrpc = isGrpcType(x.head.get('content-type'));
   rewrite(x, hit);
   limitTime(x, forward);
   const { upgrade } = x.head;
@@ -252,6 +256,17 @@ export function onResponseHead(x: Exchange, head: ResponseHead): void {
   capture(x, head);
   x.responseStarted = true;
   x.down.startResponse(head);
+}
+
+/** The upstream's response is complete. `trailers`: as they came, less what may not be forwarded. */
+export function onResponseTrailers(x: Exchange, head: ResponseHead, trailers: Trailers | null): void {
+  if (x.isGrpc) x.grpcStatus = grpcStatusOf(trailers?.get('grpc-status') ?? head.get('grpc-status'));
+  if (trailers === null) return;
+  const wanted = x.worker.telemetry.needs.responseTrailers;
+  for (let i = 0; i < wanted.length; i++) {
+    const value = trailers.get(wanted[i]);
+    if (value !== null) x.capture(`trailer:${wanted[i]}`, value);
+  }
 }
 
 function runResponseFilters(x: Exchange, head: ResponseHead): void {

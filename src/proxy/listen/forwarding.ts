@@ -28,6 +28,12 @@ export class Forwarding {
     this.bytes = Buffer.from(`${peer}\r\nx-forwarded-proto: ${proto}\r\nx-request-id: `, 'latin1');
   }
 
+  /** The same as pairs of name and value, for HTTP/2. */
+  pairs(out: string[], requestId: string): void {
+    const { before, peer } = this;
+    out.push('x-forwarded-for', before === null ? peer : `${before}, ${peer}`, 'x-forwarded-proto', this.proto, 'x-request-id', requestId);
+  }
+
   write(staging: Staging, requestId: string): void {
     const { before, bytes } = this;
     staging.appendText('x-forwarded-for: ');

@@ -82,6 +82,10 @@ export class Exchange implements ExchangeRecord {
   upgradeTo = '';
   /** Monotonic ms of the last byte in either direction. */
   lastActivity = 0;
+  /** The request speaks gRPC; known once a cluster is chosen. */
+  isGrpc = false;
+  /** `grpc-status` of the response; -1 while there is none. */
+  grpcStatus = -1;
   /** Authority to send upstream when it differs from the client's. */
   sentHost: string | null = null;
   /** Path with query to send upstream. */
@@ -141,6 +145,8 @@ export class Exchange implements ExchangeRecord {
     this.destination = null;
     this.listenerChain = null;
     this.upgradeTo = '';
+    this.isGrpc = false;
+    this.grpcStatus = -1;
     this.lastActivity = now;
     this.sentHost = null;
     this.startedAt = now;

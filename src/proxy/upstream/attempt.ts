@@ -5,6 +5,7 @@ import type { Trailers } from '../protocol/http1/trailers.ts';
 import type { ClusterState } from './cluster-state.ts';
 import type { EndpointState } from './endpoint.ts';
 import { Http1Try } from './http1-try.ts';
+import { Http2Try } from './http2/try.ts';
 import type { UpstreamTry } from './try.ts';
 
 /** Tries per exchange: the first and one more where nothing was lost. */
@@ -21,6 +22,7 @@ export class Attempt {
   private endpoint: EndpointState | null = null;
   private failedEndpoint: EndpointState | null = null;
   private http1: Http1Try | null = null;
+  private http2: Http2Try | null = null;
   private current: UpstreamTry | null = null;
   private patchMark = 0;
   tries = 0;
@@ -76,8 +78,23 @@ export class Attempt {
     cluster.activeTotal++;
     x.upstreamAttempts = this.tries;
     x.upstreamHost = endpoint.key;
-    this.current = this.http1 ??= new Http1Try(x, this);
+    this.current = this.tryFor(cluster, endpoint, now);
     this.current.begin(cluster, endpoint, now);
+  }
+
+  private tryFor(cluster: ClusterState, endpoint: EndpointState, now: number): UpstreamTry {
+    const { protocol } = cluster.config;
+    if (protocol === undefined || protocol === 'http1' || (protocol === 'alpn' && endpoint.http2?.speaksHttp1(now) === true))
+      return (this.http1 ??= new Http1Try(this.x, this));
+    return (this.http2 ??= new Http2Try(this.x, this));
+  }
+
+  /** For the try: the endpoint, asked by ALPN, speaks HTTP/1.1. */
+  useHttp1(): void {
+    const { cluster, endpoint } = this;
+    if (cluster === null || endpoint === null) return;
+    this.current = this.http1 ??= new Http1Try(this.x, this);
+    this.current.begin(cluster, endpoint, this.x.lastActivity);
   }
 
   /** For the try: what each one does before it writes the head. Changes of an earlier try are taken back. */

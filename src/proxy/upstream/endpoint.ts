@@ -1,6 +1,7 @@
 import { joinAddress } from '../../base/ip.ts';
 import type { Endpoint } from '../../model/cluster.ts';
 import type { UpstreamConnection } from './connection.ts';
+import type { SessionPool } from './http2/pool.ts';
 import { TlsSessions } from './tls/sessions.ts';
 import { plaintext, type Transport } from './transport.ts';
 
@@ -30,6 +31,8 @@ export class EndpointState {
   authority: string;
   weight: number;
   locality: string;
+  /** Its HTTP/2 connections; null until one was wanted. */
+  http2: SessionPool | null = null;
   /** Exchanges under way. Least request reads it. */
   active = 0;
   /** Smooth weighted round robin's running value. */
@@ -130,6 +133,7 @@ export class EndpointState {
 
   closeIdle(): void {
     for (const connection of this.idle.splice(0)) connection.destroy();
+    this.http2?.retire();
   }
 
   retire(): void {

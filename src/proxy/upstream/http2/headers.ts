@@ -1,0 +1,109 @@
+/** Heads on their way between HTTP/1.1's bytes, which everything else reads, and HTTP/2's lists of names and values. */
+import type { OutgoingHttpHeaders } from 'node:http2';
+import type { Exchange } from '../../protocol/exchange.ts';
+import { writeAscii } from '../../protocol/http1/encode.ts';
+import type { Trailers } from '../../protocol/http1/trailers.ts';
+import type { ClusterState } from '../cluster-state.ts';
+import type { EndpointState } from '../endpoint.ts';
+import { hostToSend } from '../request-head.ts';
+import { responseLimits } from '../try.ts';
+
+/**
+ * The request's head as the upstream gets it: pseudo-header fields, then names in lower case and values by turns. Nothing
+ * that belongs to a connection (RFC 9113 §8.2.2) is in a head once it is read. `connect`: the protocol of an extended
+ * CONNECT (RFC 8441); '' for a plain request.
+ */
+export function requestHeaders(x: Exchange, cluster: ClusterState, endpoint: EndpointState, connect: string): string[] {
+  const { head } = x;
+  const authority = hostToSend(x, cluster, endpoint) ?? head.host;
+  head.drop('host');
+  // Answered by the downstream once its body is wanted.
+  if (head.expectContinue) head.drop('expect');
+  const lines = x.at.takeForwarding(head, x, x.context);
+  const scheme = endpoint.transport.tls === null ? 'http' : 'https';
+  const out = [':method', connect === '' ? x.method : 'CONNECT', ':scheme', scheme, ':authority', authority, ':path', x.path];
+  if (connect !== '') out.push(':protocol', connect);
+  head.pairs(out);
+  x.forwarding.pairs(out, x.requestId);
+  if (lines !== '') addLines(out, lines);
+  if (head.trailersAllowed) out.push('te', 'trailers');
+  return out;
+}
+
+/** Complete header lines, as the listener's forwarding headers come. */
+function addLines(out: string[], lines: string): void {
+  for (const line of lines.split('\r\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) out.push(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+}
+
+/** Where heads are written to be read: whatever reads one is done with it in the same call. */
+let scratch = Buffer.allocUnsafeSlow(8 * 1024);
+
+/** A head or trailer section of HTTP/2 as bytes of HTTP/1.1, valid until the next one. */
+export interface HeadBytes {
+  buffer: Buffer;
+  length: number;
+}
+
+const bytes: HeadBytes = { buffer: scratch, length: 0 };
+
+/**
+ * A response's head as HTTP/1.1 would have it. `extra`: complete lines that say what HTTP/2 says by frames. Null: larger
+ * than any head may be.
+ */
+export function responseBytes(raw: readonly string[], status: number, extra: string): HeadBytes | null {
+  const needed = raw.length === 0 ? 64 : sizeOf(raw) + extra.length + 64;
+  if (!reserve(needed)) return null;
+  let at = writeAscii(scratch, 0, `HTTP/1.1 ${status} \r\n`);
+  at = writeLines(raw, at);
+  at = writeAscii(scratch, at, extra);
+  return finish(at);
+}
+
+/** A trailer section. */
+export function trailerBytes(raw: readonly string[]): HeadBytes | null {
+  if (!reserve(sizeOf(raw) + 2)) return null;
+  return finish(writeLines(raw, 0));
+}
+
+function finish(at: number): HeadBytes {
+  bytes.length = writeAscii(scratch, at, '\r\n');
+  bytes.buffer = scratch;
+  return bytes;
+}
+
+function sizeOf(raw: readonly string[]): number {
+  let size = 0;
+  for (let i = 0; i < raw.length; i++) size += raw[i].length + 2;
+  return size;
+}
+
+function reserve(size: number): boolean {
+  if (size > responseLimits.maxHeadBytes * 2) return false;
+  if (size > scratch.length) scratch = Buffer.allocUnsafeSlow(responseLimits.maxHeadBytes * 2);
+  return true;
+}
+
+function writeLines(raw: readonly string[], from: number): number {
+  let at = from;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i];
+    if (name.charCodeAt(0) === 58) continue;
+    at = writeAscii(scratch, at, name);
+    scratch[at++] = 58;
+    scratch[at++] = 32;
+    at = writeAscii(scratch, at, raw[i + 1]);
+    scratch[at++] = 13;
+    scratch[at++] = 10;
+  }
+  return at;
+}
+
+/** Trailers as node:http2 sends them. */
+export function trailerObject(trailers: Trailers): OutgoingHttpHeaders {
+  const out: Record<string, string[]> = {};
+  for (const [name, value] of trailers.entries()) (out[name.toLowerCase()] ??= []).push(value);
+  return out;
+}

@@ -1,0 +1,139 @@
+import type { UpstreamContext } from '../connection.ts';
+import type { EndpointState } from '../endpoint.ts';
+import type { Purpose } from '../transport.ts';
+import { type SessionOwner, UpstreamSession } from './session.ts';
+
+/** Connections to one endpoint and worker. */
+const maxSessions = 128;
+/** Exchanges of one endpoint and worker that wait for a stream (Envoy max_pending_requests). */
+const maxWaiting = 1024;
+/** How long an endpoint that agreed on HTTP/1.1 is not asked again, ms. */
+const relearnMs = 300_000;
+
+/** An exchange that wants a stream. */
+export interface SessionUser {
+  /** A stream is kept for it: `UpstreamSession.take` has been called. */
+  onSession(session: UpstreamSession): void;
+  /** No connection could be made. */
+  onSessionFailed(session: UpstreamSession): void;
+  /** ALPN agreed on HTTP/1.1. */
+  onHttp1(): void;
+}
+
+interface Waiting {
+  readonly user: SessionUser;
+  readonly purpose: Purpose;
+}
+
+/** The HTTP/2 connections of one endpoint in one worker, and who waits for one. */
+export class SessionPool implements SessionOwner {
+  private readonly endpoint: EndpointState;
+  private readonly context: UpstreamContext;
+  private readonly sessions: UpstreamSession[] = [];
+  private waiting: Waiting[] = [];
+  private connectTimeoutMs = 0;
+  /** Monotonic ms until which `alpn` means HTTP/1.1 here. */
+  private http1Until = 0;
+
+  constructor(endpoint: EndpointState, context: UpstreamContext) {
+    this.endpoint = endpoint;
+    this.context = context;
+  }
+
+  get size(): number {
+    return this.sessions.length;
+  }
+
+  /** Whether the last handshake with `alpn` agreed on HTTP/1.1. */
+  speaksHttp1(now: number): boolean {
+    return this.http1Until > now;
+  }
+
+  /** Calls back at once, or when a stream is free. False: too many wait already. */
+  acquire(user: SessionUser, purpose: Purpose, connectTimeoutMs: number, now: number): boolean {
+    const { key } = purpose;
+    for (let i = 0; i < this.sessions.length; i++) {
+      const session = this.sessions[i];
+      if (session.key !== key || !session.hasRoom) continue;
+      session.take();
+      user.onSession(session);
+      return true;
+    }
+    if (this.waiting.length >= maxWaiting) return false;
+    this.connectTimeoutMs = connectTimeoutMs;
+    this.waiting.push({ user, purpose });
+    this.open(key, now);
+    return true;
+  }
+
+  /** The user does not wait any longer. */
+  forget(user: SessionUser): void {
+    const at = this.waiting.findIndex((entry) => entry.user === user);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  /** The endpoint is gone, or is connected to in another way from now on: what is under way finishes. */
+  retire(): void {
+    this.http1Until = 0;
+    for (const session of [...this.sessions]) session.leave();
+  }
+
+  /** One connection more, unless one is on its way that has room for all who wait. */
+  private open(key: string, now: number): void {
+    const first = this.waiting.find((entry) => entry.purpose.key === key);
+    if (first === undefined || this.sessions.length >= maxSessions) return;
+    if (this.sessions.some((session) => session.key === key && !session.connected)) return;
+    const options = { purpose: first.purpose, connectTimeoutMs: this.connectTimeoutMs };
+    this.sessions.push(new UpstreamSession(this.endpoint, this.context, this, options, now));
+  }
+
+  /** Streams for those who wait, oldest first; a further connection where they are too many. */
+  private serve(session: UpstreamSession): void {
+    while (session.hasRoom) {
+      const at = this.waiting.findIndex((entry) => entry.purpose.key === session.key);
+      if (at < 0) return;
+      const [next] = this.waiting.splice(at, 1);
+      session.take();
+      next.user.onSession(session);
+    }
+    this.open(session.key, performance.now());
+  }
+
+  /** A stream of the session is free again. */
+  release(session: UpstreamSession, now: number): void {
+    session.release(now);
+    if (this.waiting.length > 0) this.serve(session);
+  }
+
+  onReady(session: UpstreamSession): void {
+    if (session.agreed === '' || session.agreed === 'h2') {
+      const isHttp1 = session.agreed === '' && session.transport.tls?.alpn.includes('http/1.1') === true;
+      if (!isHttp1) return this.serve(session);
+    }
+    this.http1Until = performance.now() + relearnMs;
+    const leaving = this.waiting;
+    this.waiting = [];
+    session.destroy();
+    for (const { user } of leaving) user.onHttp1();
+  }
+
+  onSettings(session: UpstreamSession): void {
+    if (this.waiting.length > 0) this.serve(session);
+  }
+
+  onLeaving(session: UpstreamSession): void {
+    const at = this.sessions.indexOf(session);
+    if (at >= 0) this.sessions.splice(at, 1);
+  }
+
+  onClosed(session: UpstreamSession): void {
+    this.onLeaving(session);
+    if (session.connected) {
+      if (this.waiting.length > 0) this.open(session.key, performance.now());
+      return;
+    }
+    const failed = this.waiting.filter((entry) => entry.purpose.key === session.key);
+    this.waiting = this.waiting.filter((entry) => entry.purpose.key !== session.key);
+    for (const { user } of failed) user.onSessionFailed(session);
+  }
+}

@@ -1,0 +1,95 @@
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+
+/** Who is told of a stream's events. */
+export interface StreamOwner {
+  onInterim(status: number, raw: readonly string[]): void;
+  onResponse(status: number, flags: number, raw: readonly string[]): void;
+  onData(chunk: Buffer): void;
+  onTrailers(raw: readonly string[]): void;
+  /** Everything the peer sends has been read. */
+  onEnd(): void;
+  onDrain(): void;
+  onWantTrailers(): void;
+  /** The stream is over, in whatever way. */
+  onClose(errorCode: number): void;
+  onBug(error: unknown): void;
+}
+
+const owner = Symbol('owner');
+
+/** A stream with its owner: the listeners are the same functions for all of them, with no closure for each. */
+export interface OwnedStream extends ClientHttp2Stream {
+  [owner]?: StreamOwner | null;
+}
+
+/** Tells `to` of the stream's events from now on. */
+export function own(stream: OwnedStream, to: StreamOwner, wantsTrailers: boolean): void {
+  stream[owner] = to;
+  stream.on('error', ignore);
+  stream.on('headers', onHeaders);
+  stream.on('response', onResponse);
+  stream.on('data', onData);
+  stream.on('trailers', onTrailers);
+  stream.on('end', onEnd);
+  stream.on('drain', onDrain);
+  stream.on('close', onClose);
+  if (wantsTrailers) stream.on('wantTrailers', onWantTrailers);
+}
+
+/** Nobody is told any more. */
+export function disown(stream: OwnedStream): void {
+  stream[owner] = null;
+}
+
+/** Why a stream ended is in its code; `close` follows. */
+function ignore(): void {}
+
+function guard(stream: OwnedStream, run: (to: StreamOwner) => void): void {
+  const to = stream[owner];
+  if (to === undefined || to === null) return;
+  try {
+    run(to);
+  } catch (error) {
+    to.onBug(error);
+  }
+}
+
+function statusOf(headers: IncomingHttpHeaders): number {
+  const status = headers[':status'];
+  return status === undefined ? 0 : Number(status);
+}
+
+function onHeaders(this: OwnedStream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {
+  guard(this, (to) => to.onInterim(statusOf(headers), raw));
+}
+
+function onResponse(this: OwnedStream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
+  guard(this, (to) => to.onResponse(statusOf(headers), flags, raw));
+}
+
+function onData(this: OwnedStream, chunk: Buffer): void {
+  guard(this, (to) => to.onData(chunk));
+}
+
+function onTrailers(this: OwnedStream, _headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {
+  guard(this, (to) => to.onTrailers(raw));
+}
+
+function onEnd(this: OwnedStream): void {
+  guard(this, (to) => to.onEnd());
+}
+
+function onDrain(this: OwnedStream): void {
+  guard(this, (to) => to.onDrain());
+}
+
+function onWantTrailers(this: OwnedStream): void {
+  const to = this[owner];
+  // Nobody owns it any more: it still has to be ended.
+  if (to === undefined || to === null) this.sendTrailers({});
+  else guard(this, () => to.onWantTrailers());
+}
+
+function onClose(this: OwnedStream): void {
+  guard(this, (to) => to.onClose(this.rstCode ?? 0));
+}

@@ -1,0 +1,386 @@
+import { createHash } from 'node:crypto';
+import type { OutgoingHttpHeaders } from 'node:http2';
+import { failures, type Failure } from '../../failure.ts';
+import { onResponseHead, onResponseTrailers } from '../../pipeline.ts';
+import type { Exchange } from '../../protocol/exchange.ts';
+import { ResponseHead } from '../../protocol/http1/head.ts';
+import { Trailers } from '../../protocol/http1/trailers.ts';
+import type { Attempt } from '../attempt.ts';
+import type { ClusterState } from '../cluster-state.ts';
+import type { EndpointState } from '../endpoint.ts';
+import { requestPurpose } from '../request-purpose.ts';
+import { tlsDetails } from '../tls/failure.ts';
+import { maxInterim, responseLimits, type UpstreamTry } from '../try.ts';
+import { requestHeaders, responseBytes, trailerBytes, trailerObject } from './headers.ts';
+import { SessionPool, type SessionUser } from './pool.ts';
+import type { UpstreamSession } from './session.ts';
+import { disown, own, type OwnedStream, type StreamOwner } from './stream.ts';
+
+/** Error codes of RST_STREAM (RFC 9113 §7). */
+const protocolError = 1;
+const refusedStream = 7;
+const cancelStream = 8;
+/** END_STREAM among a HEADERS frame's flags. */
+const endStreamFlag = 1;
+const maxTrailers = 128;
+const maxTrailerBytes = 64 * 1024;
+
+/** `connect`: waits for a connection. `settings`: for the peer's SETTINGS, which tell whether it takes extended CONNECT. */
+type Phase = 'idle' | 'connect' | 'settings' | 'head' | 'body' | 'tunnel';
+
+/** One try over HTTP/2: one stream. */
+export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
+  private readonly x: Exchange;
+  private readonly attempt: Attempt;
+  private readonly head = new ResponseHead(responseLimits);
+  private cluster: ClusterState | null = null;
+  private endpoint: EndpointState | null = null;
+  private pool: SessionPool | null = null;
+  private session: UpstreamSession | null = null;
+  private stream: OwnedStream | null = null;
+  private phase: Phase = 'idle';
+  private interims = 0;
+  /** Body bytes that came before the head was told of: node:http2 tells of heads a tick later. */
+  private readonly early: Buffer[] = [];
+  private trailers: readonly string[] | null = null;
+  private sentTrailers: OutgoingHttpHeaders = {};
+  /** The session had served before: its server may have left it meanwhile. */
+  private reused = false;
+  private gotBytes = false;
+  private paused = false;
+  /** Our side of the stream is complete. */
+  private requestEnded = false;
+  /** The upstream closed its side of the tunnel. */
+  private tunnelEnded = false;
+
+  constructor(x: Exchange, attempt: Attempt) {
+    this.x = x;
+    this.attempt = attempt;
+  }
+
+  get inTunnel(): boolean {
+    return this.phase === 'tunnel';
+  }
+
+  get takesBody(): boolean {
+    return this.attempt.headSent && (this.phase === 'head' || this.phase === 'body');
+  }
+
+  begin(cluster: ClusterState, endpoint: EndpointState, now: number): void {
+    this.cluster = cluster;
+    this.endpoint = endpoint;
+    this.phase = 'connect';
+    this.interims = 0;
+    this.trailers = null;
+    this.gotBytes = false;
+    this.paused = false;
+    this.requestEnded = false;
+    this.tunnelEnded = false;
+    this.pool = endpoint.http2 ??= new SessionPool(endpoint, this.x.worker);
+    const isWelcome = this.pool.acquire(this, requestPurpose(this.x, cluster, endpoint), cluster.config.connectTimeoutMs, now);
+    if (!isWelcome) this.fail(failures.upstreamOverflow);
+  }
+
+  onSession(session: UpstreamSession): void {
+    const { x } = this;
+    x.touch(performance.now());
+    this.session = session;
+    this.reused = session.requests > 0;
+    if (x.upgradeTo === '' || session.settled) return this.send(session);
+    this.phase = 'settings';
+    session.onceSettled(() => {
+      if (this.phase !== 'settings' || this.session !== session) return;
+      if (session.closed) this.lose(session);
+      else this.send(session);
+    });
+  }
+
+  onSessionFailed(session: UpstreamSession): void {
+    const { x } = this;
+    x.touch(performance.now());
+    x.upstreamTransportFailureReason = session.errorCode;
+    this.attempt.connectFailed();
+    if (session.timedOut) this.fail(failures.connectTimeout);
+    else this.fail(failures.connectFailure, tlsDetails('remote_connection_failure', session.errorCode));
+  }
+
+  onHttp1(): void {
+    this.phase = 'idle';
+    this.x.touch(performance.now());
+    this.attempt.useHttp1();
+  }
+
+  private send(session: UpstreamSession): void {
+    const { x, cluster, endpoint } = this;
+    if (cluster === null || endpoint === null) return;
+    const { upgradeTo } = x;
+    if (upgradeTo !== '' && !session.allowsConnect) return this.fail(failures.upstreamNoUpgrade);
+    this.phase = 'head';
+    this.head.reset(x.method);
+    this.attempt.prepare(x.lastActivity);
+    const { bodyKind } = x.head;
+    const endStream = bodyKind === 'none' && upgradeTo === '';
+    // gRPC has no request trailers; asking for them costs a frame.
+    const waitForTrailers = bodyKind === 'chunked' && !x.isGrpc;
+    const stream = session.request(requestHeaders(x, cluster, endpoint, upgradeTo), { endStream, waitForTrailers });
+    if (stream === null) return this.fail({ ...failures.upstreamReset, retry: 'unprocessed' });
+    this.stream = stream;
+    own(stream, this, waitForTrailers);
+    this.requestEnded = endStream;
+    this.attempt.headSent = true;
+    x.down.pumpBody();
+  }
+
+  sendBody(buffer: Buffer, start: number, end: number, keep: boolean): boolean {
+    const { stream } = this;
+    if (stream === null) return true;
+    this.attempt.bodySent = true;
+    const bytes = buffer.subarray(start, end);
+    return stream.write(keep ? bytes : Buffer.from(bytes));
+  }
+
+  endBody(trailers: Trailers | null): void {
+    const { stream } = this;
+    if (stream === null || this.requestEnded) return;
+    this.requestEnded = true;
+    this.sentTrailers = trailers === null ? {} : trailerObject(trailers);
+    stream.end();
+  }
+
+  onWantTrailers(): void {
+    this.stream?.sendTrailers(this.sentTrailers);
+  }
+
+  /** node:http2 writes what there is at the end of the turn. */
+  flushBody(): void {}
+
+  /** Chunks of node:http2 are used for nothing else. */
+  lend(): void {}
+
+  onDrain(): void {
+    this.x.down.resumeBody();
+  }
+
+  onDownstreamDrain(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.stream?.resume();
+  }
+
+  onInterim(status: number, raw: readonly string[]): void {
+    const { x, head } = this;
+    if (this.phase !== 'head') return;
+    x.touch(performance.now());
+    this.gotBytes = true;
+    if (++this.interims > maxInterim)
+      return this.fail(failures.upstreamProtocol, 'upstream_reset_before_response_started{too_many_interim_responses}');
+    // Weir itself answered Expect: 100-continue.
+    if (status === 100) return;
+    if (!this.read(raw, status, '')) return;
+    if (x.head.minor === 1) x.down.out.interim(head);
+    head.reset(x.method);
+  }
+
+  onResponse(status: number, flags: number, raw: readonly string[]): void {
+    const { x, head } = this;
+    if (this.phase !== 'head') return;
+    x.touch(performance.now());
+    this.gotBytes = true;
+    x.firstByteAt = x.lastActivity;
+    if (x.upgradeTo !== '' && status >= 200 && status < 300) return this.startTunnel(raw);
+    const isOver = (flags & endStreamFlag) !== 0;
+    if (!this.read(raw, status, isOver ? '' : 'transfer-encoding: chunked\r\n')) return;
+    if (isOver) this.settleEmpty();
+    this.phase = 'body';
+    onResponseHead(x, head);
+    if (this.phase !== 'body') return;
+    this.passEarly();
+    if (this.phase !== 'body') return;
+    if (isOver) this.endOfResponse();
+    else x.down.out.post();
+  }
+
+  /** Reads a head by the rules of HTTP/1.1, so that nothing reaches a client that its own parser would refuse or read otherwise. */
+  private read(raw: readonly string[], status: number, framing: string): boolean {
+    const { head } = this;
+    const extra = framing === '' || lengthOf(raw) !== null ? '' : framing;
+    const bytes = responseBytes(raw, status, extra);
+    const used = bytes === null ? -502 : head.parse(bytes.buffer, 0, bytes.length);
+    if (used > 0) return true;
+    const reason = head.error === '' ? 'http2.head_too_large' : head.error;
+    this.fail(failures.upstreamProtocol, `upstream_reset_before_response_started{${reason}}`);
+    return false;
+  }
+
+  /** END_STREAM came with the head: there is no body, whatever the head says. */
+  private settleEmpty(): void {
+    const { head, x } = this;
+    if (head.bodyKind === 'none') return;
+    head.bodyKind = 'none';
+    // An HTTP/1.1 client needs to be told; a gRPC client reads this head as trailers, which have no length.
+    if (!x.isGrpc) head.put('content-length', '0');
+  }
+
+  private startTunnel(raw: readonly string[]): void {
+    const { x, head } = this;
+    if (!this.read(raw, 101, acceptLine(x, raw))) return;
+    this.phase = 'tunnel';
+    x.responseStarted = true;
+    x.responseCode = 101;
+    x.down.startTunnel(head);
+    this.passEarly();
+    x.down.out.flush();
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.phase === 'head') {
+      this.early.push(chunk);
+      return;
+    }
+    if (this.phase !== 'body' && this.phase !== 'tunnel') return;
+    this.x.touch(performance.now());
+    this.pass(chunk);
+    if (this.phase === 'tunnel') this.x.down.out.flush();
+    else if (this.phase === 'body') this.x.down.out.post();
+  }
+
+  private passEarly(): void {
+    for (const chunk of this.early.splice(0)) this.pass(chunk);
+  }
+
+  /** Hands body bytes to the client and stops reading while it takes no more. */
+  private pass(chunk: Buffer): void {
+    const { x } = this;
+    if (this.phase === 'idle') return;
+    if (this.phase === 'body' && this.head.bodyKind === 'none')
+      return this.fail(failures.upstreamProtocol, 'upstream_protocol_error{http2.unexpected_body}');
+    x.bytesSent += chunk.length;
+    const more = x.down.writeBody(chunk, 0, chunk.length, true);
+    if (!more && !this.paused && this.stream !== null) {
+      this.paused = true;
+      this.stream.pause();
+    }
+  }
+
+  onTrailers(raw: readonly string[]): void {
+    this.trailers = raw;
+  }
+
+  onEnd(): void {
+    this.x.touch(performance.now());
+    if (this.phase === 'body') return this.endOfResponse();
+    if (this.phase === 'tunnel') {
+      this.tunnelEnded = true;
+      this.x.down.endTunnel();
+    }
+  }
+
+  private endOfResponse(): void {
+    const { x } = this;
+    const trailers = this.readTrailers();
+    if (this.phase !== 'body') return;
+    onResponseTrailers(x, this.head, trailers);
+    x.down.out.end(trailers);
+    x.down.out.post();
+    this.release();
+    x.down.finish();
+  }
+
+  /** By the rules of header lines, like the head. */
+  private readTrailers(): Trailers | null {
+    const raw = this.trailers;
+    if (raw === null || raw.length === 0) return null;
+    this.trailers = null;
+    const bytes = trailerBytes(raw);
+    const trailers = new Trailers(maxTrailers, maxTrailerBytes);
+    const used = bytes === null ? -431 : trailers.parse(bytes.buffer, bytes.length);
+    if (used > 0) return trailers;
+    this.fail(failures.upstreamProtocol, `upstream_protocol_error{${trailers.error === '' ? 'http2.trailers_too_large' : trailers.error}}`);
+    return null;
+  }
+
+  onClose(errorCode: number): void {
+    const { x, session, stream } = this;
+    if (this.phase === 'idle' || session === null) return;
+    x.touch(performance.now());
+    if (this.phase === 'tunnel') {
+      const isOrderly = this.tunnelEnded && errorCode === 0;
+      this.release();
+      if (!isOrderly) x.down.abort();
+      return;
+    }
+    const isUnseen = stream?.id !== undefined && stream.id > session.lastStreamId;
+    if (session.lost && !isUnseen) return this.lose(session);
+    const started = this.phase === 'body';
+    if (errorCode === protocolError)
+      this.fail(failures.upstreamProtocol, started ? 'upstream_reset_after_response_started{protocol_error}' : undefined);
+    else if (started) this.fail(failures.upstreamRemoteReset, 'upstream_reset_after_response_started{remote_reset}');
+    else this.fail(errorCode === refusedStream || isUnseen ? failures.upstreamRefused : failures.upstreamRemoteReset);
+  }
+
+  /** The connection is gone. */
+  private lose(session: UpstreamSession): void {
+    if (session.errorCode !== '') this.x.upstreamTransportFailureReason = session.errorCode;
+    this.fail(this.phase === 'body' ? failures.upstreamTruncated : failures.upstreamReset);
+  }
+
+  /** A bug in one exchange ends that exchange. */
+  onBug(error: unknown): void {
+    this.x.worker.onFault(error);
+    this.x.worker.staging.discard();
+    this.fail(failures.bug);
+  }
+
+  private fail(failure: Failure, details?: string): void {
+    if (this.phase === 'idle') return;
+    const isStale = this.reused && !this.gotBytes;
+    this.release();
+    this.attempt.failed(failure, details, isStale);
+  }
+
+  cancel(): void {
+    if (this.phase !== 'idle') this.release();
+  }
+
+  /** Lets go of the stream, and resets it unless both sides are complete. */
+  private release(): void {
+    const { stream, session, pool } = this;
+    const isDone = this.requestEnded && this.phase === 'body' && stream?.readableEnded === true;
+    if (this.phase === 'connect') pool?.forget(this);
+    this.phase = 'idle';
+    this.stream = null;
+    this.session = null;
+    this.early.length = 0;
+    this.head.letGo();
+    if (stream !== null) {
+      disown(stream);
+      if (!isDone && !stream.destroyed) stream.close(cancelStream);
+      // What a paused stream still holds would keep it alive.
+      if (this.paused) stream.resume();
+    }
+    this.attempt.over();
+    if (session !== null) pool?.release(session, this.x.lastActivity);
+  }
+
+  tunnel(chunk: Buffer): boolean {
+    return this.stream === null || this.stream.write(chunk);
+  }
+
+  endTunnel(): void {
+    this.requestEnded = true;
+    this.stream?.end();
+  }
+}
+
+function lengthOf(raw: readonly string[]): string | null {
+  for (let i = 0; i + 1 < raw.length; i += 2) if (raw[i] === 'content-length') return raw[i + 1];
+  return null;
+}
+
+/** The line an HTTP/1.1 WebSocket client waits for; extended CONNECT has no such answer (RFC 8441 §5.1, RFC 6455 §4.2.2). */
+function acceptLine(x: Exchange, raw: readonly string[]): string {
+  const key = x.head.get('sec-websocket-key');
+  if (key === null || raw.includes('sec-websocket-accept')) return '';
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  return `sec-websocket-accept: ${accept}\r\n`;
+}
