@@ -6,6 +6,8 @@ export interface WorkerData {
   readonly limitMemory: SharedArrayBuffer;
   /** This worker's own region of counters. */
   readonly metrics: SharedArrayBuffer;
+  /** 36 bytes that all workers derive their session ticket keys from (base/shared-seed.ts). Absent: each has its own. */
+  readonly ticketSeed?: SharedArrayBuffer;
   readonly options: WorkerOptions;
 }
 

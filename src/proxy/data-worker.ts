@@ -1,11 +1,14 @@
 import { ConnectionCounts } from '../decide/connection-counts.ts';
 import { SharedLimitStore } from '../decide/limit-store.ts';
+import { SharedSeed } from '../base/shared-seed.ts';
 import { Wheel } from '../base/wheel.ts';
 import type { ClusterDescription, FromWorker, ToWorker } from '../model/events.ts';
 import type { WorkerData } from '../model/worker.ts';
 import { buildChain, type ChainContext } from './chain/chain.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
 import { Sockets } from './listen/sockets.ts';
+import { Terminators } from './listen/tls/terminators.ts';
+import { TicketKeys } from './listen/tls/tickets.ts';
 import { materialise } from './materialise.ts';
 import { RouteTables } from './route/tables.ts';
 import type { RouteRuntime, WorkerRuntime } from './runtime.ts';
@@ -34,6 +37,8 @@ export class DataWorker implements WorkerRuntime {
   lastRequestAt = 0;
   private readonly send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void;
   private readonly sockets: Sockets;
+  private readonly ticketKeys: TicketKeys;
+  private readonly terminators: Terminators;
   private readonly listeners = new Map<string, ListenerRuntime>();
   private tables: RouteTables<RouteRuntime> | null = null;
   /** Applies run one after the other. */
@@ -47,6 +52,8 @@ export class DataWorker implements WorkerRuntime {
     this.wheel = new Wheel(tickMs, performance.now(), this.onFault);
     this.chainContext = this.contextOf(null);
     this.sockets = new Sockets(this);
+    this.ticketKeys = new TicketKeys(new SharedSeed(data.ticketSeed));
+    this.terminators = new Terminators(this.ticketKeys);
     this.wheel.start();
     setInterval(() => this.tick(), tickMs * 2);
     send({ type: 'ready' });
@@ -75,6 +82,7 @@ export class DataWorker implements WorkerRuntime {
   private tick(): void {
     for (const runtime of this.listeners.values()) this.telemetry.gauge(runtime.name, runtime.active);
     this.telemetry.flush();
+    this.ticketKeys.refresh();
     this.counts.confirm(Date.now());
   }
 
@@ -107,13 +115,14 @@ export class DataWorker implements WorkerRuntime {
     );
     this.tables = tables;
     this.revision = message.revision;
+    const terminatorOf = this.terminators.of((name) => tables.secret(name));
     for (const name of tables.listenerNames()) {
       const table = tables.listener(name);
       if (table === null) continue;
       const chain = buildChain(table.config.filters, 'listener', { ...this.chainContext, replyStyle: table.config.replyStyle });
       const known = this.listeners.get(name);
-      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain));
-      else known.apply(table, chain);
+      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain, terminatorOf));
+      else known.apply(table, chain, terminatorOf);
     }
     const failed = await this.sockets.apply(message.bindings, (name) => this.listeners.get(name) ?? null);
     const kept = new Set(tables.listenerNames());

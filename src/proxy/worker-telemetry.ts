@@ -3,6 +3,7 @@ import type { WorkerData } from '../model/worker.ts';
 import { LogBatcher, logFormat } from '../telemetry/access-log.ts';
 import { type ClusterMetrics, ExchangeMetrics, type ListenerMetrics } from '../telemetry/exchange-metrics.ts';
 import { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
+import { IntakeMetrics, type Refusal } from '../telemetry/listener-metrics.ts';
 import { type Counter, WorkerMetrics } from '../telemetry/metrics.ts';
 import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
 import type { Telemetry } from './runtime.ts';
@@ -15,6 +16,7 @@ export class WorkerTelemetry implements Telemetry {
   readonly needs: LogNeeds;
   readonly layer4: Layer4Metrics;
   private readonly exchanges: ExchangeMetrics;
+  private readonly intake: IntakeMetrics;
   private readonly faults: Counter;
   private readonly log: LogBatcher | null;
   private readonly listeners = new Map<string, ListenerMetrics>();
@@ -24,6 +26,7 @@ export class WorkerTelemetry implements Telemetry {
     const metrics = new WorkerMetrics(data.metrics, (first, descriptors) => send({ type: 'series', first, descriptors }));
     this.exchanges = new ExchangeMetrics(metrics);
     this.layer4 = new Layer4Metrics(metrics);
+    this.intake = new IntakeMetrics(metrics);
     this.faults = metrics.counter('weir_worker_faults_total', {});
     const format = data.options.accessLog === null ? null : logFormat(data.options.accessLog);
     this.needs = format !== null && format.ok ? format.value.needs : noNeeds;
@@ -76,8 +79,17 @@ export class WorkerTelemetry implements Telemetry {
     httpCxActive.add(-1);
   }
 
-  connectionRefused(listener: string): void {
-    this.listener(listener).cxOverflow.add(1);
+  connectionRefused(listener: string, refusal: Refusal): void {
+    this.intake.refused(listener, refusal);
+  }
+
+  connectionHandedOver(listener: string): void {
+    const { cxTotal, cxActive, httpCxTotal, httpCxActive } = this.listener(listener);
+    for (const counter of [cxTotal, cxActive, httpCxTotal, httpCxActive]) counter.add(-1);
+  }
+
+  handshake(listener: string, isReused: boolean, hasCertificate: boolean): void {
+    this.intake.handshake(listener, isReused, hasCertificate);
   }
 
   upstreamOpened(endpoint: EndpointState): void {

@@ -7,7 +7,6 @@ import type { ExchangeRecord } from './record.ts';
 export interface ListenerMetrics {
   readonly cxTotal: Counter;
   readonly cxActive: Gauge;
-  readonly cxOverflow: Counter;
   readonly httpCxTotal: Counter;
   readonly httpCxActive: Gauge;
   readonly rqActive: Gauge;
@@ -109,7 +108,6 @@ export class ExchangeMetrics {
     return {
       cxTotal: this.#counter('envoy_listener_downstream_cx_total', byListener),
       cxActive: this.#gauge('envoy_listener_downstream_cx_active', byListener),
-      cxOverflow: this.#counter('envoy_listener_downstream_cx_overflow', byListener),
       httpCxTotal: this.#counter('envoy_http_downstream_cx_total', byManager),
       httpCxActive: this.#gauge('envoy_http_downstream_cx_active', byManager),
       rqActive: this.#gauge('envoy_http_downstream_rq_active', byManager),

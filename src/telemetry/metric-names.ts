@@ -147,6 +147,51 @@ export const metricNames = {
     labels: listener,
     help: 'Connections refused because the listener had too many.',
   },
+  envoy_listener_downstream_global_cx_overflow: {
+    type: 'counter',
+    labels: listener,
+    help: 'Connections refused because the whole process had too many.',
+  },
+  envoy_listener_no_filter_chain_match: { type: 'counter', labels: listener, help: 'Connections closed because no chain was for them.' },
+  envoy_listener_downstream_pre_cx_timeout: {
+    type: 'counter',
+    labels: listener,
+    help: 'Connections closed because their first bytes (PROXY header, ClientHello) took too long.',
+  },
+  envoy_listener_downstream_cx_transport_socket_connect_timeout: {
+    type: 'counter',
+    labels: listener,
+    help: 'Connections closed because their TLS handshake took too long.',
+  },
+  envoy_listener_ssl_handshake: { type: 'counter', labels: listener, help: 'TLS handshakes that succeeded.' },
+  envoy_listener_ssl_session_reused: { type: 'counter', labels: listener, help: 'Handshakes that resumed a session.' },
+  envoy_listener_ssl_no_certificate: { type: 'counter', labels: listener, help: 'Handshakes without a client certificate.' },
+  envoy_listener_ssl_connection_error: {
+    type: 'counter',
+    labels: listener,
+    help: 'Handshakes that failed for another reason than the client certificate.',
+  },
+  envoy_listener_ssl_fail_verify_no_cert: {
+    type: 'counter',
+    labels: listener,
+    help: 'Handshakes that failed because a client certificate was missing.',
+  },
+  envoy_listener_ssl_fail_verify_error: {
+    type: 'counter',
+    labels: listener,
+    help: 'Client certificates that no trusted authority stands behind, or that are out of date or revoked.',
+  },
+  envoy_listener_ssl_fail_verify_san: { type: 'counter', labels: listener, help: 'Client certificates with none of the accepted names.' },
+  envoy_listener_ssl_fail_verify_cert_hash: {
+    type: 'counter',
+    labels: listener,
+    help: 'Client certificates that are not the pinned ones.',
+  },
+  weir_listener_refused_total: {
+    type: 'counter',
+    labels: [...listener, 'reason'],
+    help: 'Connections turned away before they spoke their protocol, by reason.',
+  },
 
   envoy_server_live: { type: 'gauge', labels: [], help: '1 once the server serves and until it drains.' },
   envoy_server_uptime: { type: 'gauge', labels: [], help: 'Seconds since the start.' },

@@ -1,4 +1,6 @@
 import { BlockList, isIP } from 'node:net';
+import { ChainTable } from '../../decide/chain.ts';
+import type { ConnectionChain } from '../../model/chain.ts';
 import type { Listener } from '../../model/listener.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { RequestContext } from '../chain/request-context.ts';
@@ -6,10 +8,13 @@ import type { Exchange } from '../protocol/exchange.ts';
 import type { RequestHead, ResponseHead } from '../protocol/http1/head.ts';
 import type { ListenerTable } from '../route/tables.ts';
 import type { LiveConnection } from './client.ts';
+import type { TlsTerminator } from './tls/terminator.ts';
+import type { TerminatorOf } from './tls/terminators.ts';
 import { ServerConnection } from '../protocol/http1/server.ts';
 import type { RouteRuntime, WorkerRuntime } from '../runtime.ts';
 
 const maxFree = 256;
+const noTls: TerminatorOf = () => 'TLS does not end here';
 
 /** What connections of one listener read; a new revision replaces the parts in place, sockets stay. */
 export class ListenerRuntime {
@@ -26,15 +31,23 @@ export class ListenerRuntime {
   active = 0;
   /** The configuration names it no more: answers carry `Connection: close`. */
   closing = false;
+  /** Null: every connection is plain HTTP. */
+  chains: ChainTable | null;
+  /** Connections are plain HTTP from their first byte. */
+  isPlain: boolean;
+  private terminatorOf: TerminatorOf;
   private trusted: BlockList | null;
 
-  constructor(table: ListenerTable<RouteRuntime>, chain: Chain) {
+  constructor(table: ListenerTable<RouteRuntime>, chain: Chain, terminatorOf: TerminatorOf = noTls) {
     this.name = table.config.name;
     this.table = table;
     this.config = table.config;
     this.chain = chain;
     const { maxHeadBytes, maxHeaders, maxTargetBytes } = table.config.limits;
     this.headLimits = { maxHeadBytes, maxHeaders, maxTargetBytes };
+    this.terminatorOf = terminatorOf;
+    this.chains = chainTable(table.config);
+    this.isPlain = this.chains === null && table.config.proxyProtocol === undefined;
     this.trusted = blockList(table.config.trustedCidrs);
   }
 
@@ -47,11 +60,14 @@ export class ListenerRuntime {
     if (this.free.length < maxFree) this.free.push(connection);
   }
 
-  apply(table: ListenerTable<RouteRuntime>, chain: Chain): void {
+  apply(table: ListenerTable<RouteRuntime>, chain: Chain, terminatorOf: TerminatorOf = noTls): void {
     this.table = table;
     this.config = table.config;
     this.chain = chain;
     this.closing = false;
+    this.terminatorOf = terminatorOf;
+    this.chains = chainTable(table.config);
+    this.isPlain = this.chains === null && table.config.proxyProtocol === undefined;
     Object.assign(this.headLimits, {
       maxHeadBytes: this.config.limits.maxHeadBytes,
       maxHeaders: this.config.limits.maxHeaders,
@@ -60,10 +76,25 @@ export class ListenerRuntime {
     this.trusted = blockList(table.config.trustedCidrs);
   }
 
+  /** What ends the TLS of a chain; a text is the reason why nothing can. */
+  terminator(chain: ConnectionChain): TlsTerminator | string {
+    return chain.tls === null ? 'the chain has no TLS' : this.terminatorOf(chain.tls);
+  }
+
+  /** Whether a connection from this address begins with a PROXY header, or may. */
+  expectsProxyHeader(peer: string): boolean {
+    const { proxyProtocol } = this.config;
+    return proxyProtocol === 'required' || (proxyProtocol === 'optional' && this.isInTrustedNetwork(peer));
+  }
+
+  private isInTrustedNetwork(peer: string): boolean {
+    return this.trusted !== null && this.trusted.check(peer, isIP(peer) === 6 ? 'ipv6' : 'ipv4');
+  }
+
   /** Whether the peer's forwarding headers and request id are believed. */
   isTrusted(peer: string): boolean {
     if (this.config.trustedHops > 0) return true;
-    return this.trusted !== null && this.trusted.check(peer, isIP(peer) === 6 ? 'ipv6' : 'ipv4');
+    return this.isInTrustedNetwork(peer);
   }
 
   /**
@@ -125,6 +156,10 @@ export class ListenerRuntime {
     head.set('X-Kong-Proxy-Latency', String(own));
     head.set('X-Kong-Request-Id', x.requestId);
   }
+}
+
+function chainTable({ chains, detectTimeoutMs }: Listener): ChainTable | null {
+  return chains === undefined || chains.length === 0 ? null : new ChainTable(chains, detectTimeoutMs !== undefined);
 }
 
 function valid(entry: string, peer: string): string {

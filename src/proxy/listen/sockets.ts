@@ -1,8 +1,8 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { Binding } from '../../model/events.ts';
-import type { ServerConnection } from '../protocol/http1/server.ts';
 import type { WorkerRuntime } from '../runtime.ts';
-import { readInto } from './accepted.ts';
+import { serveHttp1 } from './dispatch.ts';
+import { Intake } from './intake.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
 
 /** Connections that wait to be accepted, per worker. */
@@ -56,14 +56,6 @@ export class Sockets {
     return failed;
   }
 
-  private adopt(connection: ServerConnection, accepted: Socket): void {
-    const { shared } = this.worker.reads;
-    const own = readInto(accepted, shared, (bytes) => connection.onShared(shared, bytes));
-    if (own !== null) return connection.attach(own, null);
-    connection.attach(accepted, null);
-    connection.readEvents(accepted);
-  }
-
   private open(key: string, binding: Binding, runtime: ListenerRuntime): Promise<string | null> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     const entry: Bound = { key, server, runtime, lastAccept: 0, closing: null };
@@ -71,11 +63,12 @@ export class Sockets {
       entry.lastAccept = performance.now();
       const { runtime: at } = entry;
       if (at.connections.size >= at.config.limits.maxConnections) {
-        this.worker.telemetry.connectionRefused(at.name);
+        this.worker.telemetry.connectionRefused(at.name, 'overflow');
         socket.destroy();
         return;
       }
-      this.adopt(at.connection(this.worker), socket);
+      if (at.isPlain) serveHttp1(this.worker, at, socket, null);
+      else new Intake(this.worker, at, socket).begin();
     });
     return new Promise((resolve) => {
       server.once('error', (error) => resolve(error.message));

@@ -89,6 +89,8 @@ export class Lane {
         log4: () => undefined,
         layer4Opened: () => undefined,
         layer4Closed: () => undefined,
+        connectionHandedOver: () => undefined,
+        handshake: () => undefined,
       },
       chainContext: { limits, findKey: () => null, findConsumer: () => null, replyStyle: 'envoy' },
       revision: 1,

@@ -1,0 +1,27 @@
+import type { Socket } from 'node:net';
+import { serveHttp2 } from '../protocol/http2/serve.ts';
+import { serveTcp } from '../protocol/tcp/serve.ts';
+import type { WorkerRuntime } from '../runtime.ts';
+import { readInto } from './accepted.ts';
+import type { ClientConnection } from './client.ts';
+import type { ListenerRuntime } from './listener-runtime.ts';
+
+/** Gives a connection to the code that speaks what is inside. HTTP/2 without ALPN shows itself by its preface, to HTTP/1's decoder. */
+export function dispatch(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection): void {
+  const forward = client.chain?.forward ?? null;
+  if (forward !== null) serveTcp(worker, at, client, forward);
+  else if (client.tls?.alpn === 'h2') serveHttp2(worker, at, client);
+  else serveHttp1(worker, at, client.socket, client);
+}
+
+/** `client` null: an accepted socket of which nothing more is known, and nothing was read. */
+export function serveHttp1(worker: WorkerRuntime, at: ListenerRuntime, socket: Socket, client: ClientConnection | null): void {
+  const connection = at.connection(worker);
+  const { shared } = worker.reads;
+  // TLS gives its bytes by events only.
+  const own = client === null || client.tls === null ? readInto(socket, shared, (bytes) => connection.onShared(shared, bytes)) : null;
+  connection.attach(own ?? socket, client);
+  const peeked = client?.peeked ?? null;
+  if (peeked !== null) connection.onChunk(peeked);
+  if (own === null) connection.readEvents(socket);
+}

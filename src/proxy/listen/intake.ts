@@ -1,0 +1,265 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { plainAddress } from '../../base/ip.ts';
+import { Deadline } from '../../base/wheel.ts';
+import type { Beginning } from '../../decide/chain.ts';
+import type { ConnectionChain } from '../../model/chain.ts';
+import type { Refusal } from '../../telemetry/listener-metrics.ts';
+import type { WorkerRuntime } from '../runtime.ts';
+import type { ClientConnection, LiveConnection, PeerTls } from './client.ts';
+import { ClientHelloReader } from './client-hello.ts';
+import { looksLike } from './detect.ts';
+import { dispatch } from './dispatch.ts';
+import type { ListenerRuntime } from './listener-runtime.ts';
+import { readProxyHeader } from './proxy-protocol.ts';
+import { IntakeRecord } from './intake-record.ts';
+import type { VerifyFailure } from './tls/client-certificate.ts';
+import type { Tls } from './tls/peer.ts';
+
+/** Longest time to the end of a handshake (Envoy listener_filters_timeout, transport_socket_connect_timeout), ms. */
+const maxIntakeMs = 15_000;
+
+/**
+ * An accepted connection of a listener with chains or PROXY headers, until it is known who serves it: PROXY header, a look at
+ * the first bytes where the choice of the chain needs one, the chain, TLS. What waits here is bounded by time and by the readers' limits.
+ */
+export class Intake implements LiveConnection, ClientConnection {
+  socket: Socket;
+  remoteAddress: string;
+  remotePort: number;
+  readonly directRemoteAddress: string;
+  readonly directRemotePort: number;
+  localAddress: string;
+  localPort: number;
+  tls: PeerTls | null = null;
+  serverName = '';
+  chain: ConnectionChain | null = null;
+  private readonly worker: WorkerRuntime;
+  private readonly at: ListenerRuntime;
+  private readonly startedAt = performance.now();
+  private readonly deadline: Deadline;
+  private stage: 'proxy' | 'look' | 'tls' | 'done' = 'proxy';
+  private bytes: Buffer | null = null;
+  /** Of `bytes`, what was the PROXY header's. */
+  private from = 0;
+  private readonly hello = new ClientHelloReader();
+  /** Of `bytes`, what the reader has had. */
+  private helloAt = 0;
+  private lookingSince = 0;
+
+  constructor(worker: WorkerRuntime, at: ListenerRuntime, socket: Socket) {
+    this.worker = worker;
+    this.at = at;
+    this.socket = socket;
+    this.directRemoteAddress = plainAddress(socket.remoteAddress ?? '');
+    this.directRemotePort = socket.remotePort ?? 0;
+    this.remoteAddress = this.directRemoteAddress;
+    this.remotePort = this.directRemotePort;
+    this.localAddress = plainAddress(socket.localAddress ?? '');
+    this.localPort = socket.localPort ?? 0;
+    this.deadline = new Deadline((now) => this.onDeadline(now));
+  }
+
+  begin(): void {
+    const { at, socket, worker } = this;
+    at.connections.add(this);
+    socket.on('error', this.onError);
+    socket.on('close', this.onClose);
+    const now = performance.now();
+    worker.wheel.arm(this.deadline, now + this.limitMs);
+    if (at.expectsProxyHeader(this.directRemoteAddress)) this.listen();
+    else this.choose(now);
+  }
+
+  /** Nothing of an exchange yet: may be closed without loss. */
+  get isIdle(): boolean {
+    return this.bytes === null && this.stage !== 'tls';
+  }
+
+  get peeked(): Buffer | null {
+    const { bytes } = this;
+    if (bytes === null || this.from === bytes.length) return null;
+    return this.from === 0 ? bytes : bytes.subarray(this.from);
+  }
+
+  close(): void {
+    this.stage = 'done';
+    this.socket.destroy();
+  }
+
+  private get limitMs(): number {
+    const { headTimeoutMs } = this.at.config.limits;
+    return headTimeoutMs > 0 ? Math.min(headTimeoutMs, maxIntakeMs) : maxIntakeMs;
+  }
+
+  private listen(): void {
+    const { socket } = this;
+    socket.on('data', this.onData);
+    socket.on('end', this.onEnd);
+    socket.resume();
+  }
+
+  private readonly onError = (): void => undefined;
+  private readonly onEnd = (): void => this.refuse('closed', 'the client closed the connection before it said what it wants');
+  private readonly onClose = (): void => {
+    if (this.stage === 'look' || this.stage === 'proxy') this.onEnd();
+  };
+
+  private readonly onData = (chunk: Buffer): void => {
+    this.bytes = this.bytes === null ? chunk : Buffer.concat([this.bytes, chunk]);
+    try {
+      if (this.stage === 'proxy') this.readProxy();
+      else if (this.stage === 'look') this.look();
+    } catch (error) {
+      this.worker.onFault(error);
+      this.close();
+    }
+  };
+
+  private readProxy(): void {
+    const { bytes, at } = this;
+    if (bytes === null) return;
+    const read = readProxyHeader(bytes, 0, bytes.length);
+    if (read.kind === 'more') return;
+    if (read.kind === 'error') return this.refuse('proxy-header', read.details);
+    if (read.kind === 'absent') {
+      if (at.config.proxyProtocol === 'required') return this.refuse('proxy-header', 'proxy_protocol.missing');
+    } else {
+      this.from = read.bytes;
+      if (read.command === 'proxy' && (read.family === 'inet' || read.family === 'inet6')) {
+        this.remoteAddress = plainAddress(read.sourceAddress);
+        this.remotePort = read.sourcePort;
+        this.localAddress = plainAddress(read.destinationAddress);
+        this.localPort = read.destinationPort;
+      }
+    }
+    this.choose(performance.now());
+  }
+
+  /** The addresses are known. */
+  private choose(now: number): void {
+    const { chains } = this.at;
+    if (chains === null) return this.ready();
+    const early = chains.early(this);
+    if (early === null) return this.refuse('no-chain', 'no chain is for these addresses');
+    if (early !== 'look') return this.take(early);
+    const wasListening = this.stage === 'proxy' && this.at.expectsProxyHeader(this.directRemoteAddress);
+    this.stage = 'look';
+    this.lookingSince = now;
+    const { detectTimeoutMs } = this.at.config;
+    if (detectTimeoutMs !== undefined && detectTimeoutMs > 0)
+      this.worker.wheel.arm(this.deadline, now + Math.min(detectTimeoutMs, this.limitMs));
+    if (!wasListening) this.listen();
+    if (this.peeked !== null) this.look();
+  }
+
+  private look(): void {
+    const { bytes } = this;
+    if (bytes === null || bytes.length === this.from) return;
+    if (this.helloAt < this.from) this.helloAt = this.from;
+    const read = this.hello.read(bytes, this.helloAt, bytes.length);
+    this.helloAt = bytes.length;
+    if (read.kind === 'more') return;
+    if (read.kind === 'error') return this.refuse('client-hello', read.details);
+    if (read.kind === 'hello') {
+      this.serverName = read.serverName;
+      return this.chooseBy('tls');
+    }
+    if (this.at.config.detectTimeoutMs === undefined) return this.chooseBy('plain');
+    const kind = looksLike(bytes, this.from, bytes.length);
+    if (kind !== 'need-more') this.chooseBy(kind === 'http1' || kind === 'http2-preface' ? 'http' : 'other');
+  }
+
+  private chooseBy(begins: Beginning): void {
+    const { serverName, remoteAddress, remotePort, localAddress, localPort } = this;
+    const chain = this.at.chains?.choose({ begins, serverName, remoteAddress, remotePort, localAddress, localPort }) ?? null;
+    if (chain !== null) return this.take(chain);
+    this.refuse(
+      'no-chain',
+      begins === 'tls' ? `no chain is for the server name '${serverName}'` : 'no chain is for connections without TLS',
+    );
+  }
+
+  /** The first bytes did not come, or not all of them: a server that speaks first may be waited for. */
+  private onDeadline(now: number): void {
+    const { at, stage } = this;
+    if (stage === 'look' && this.helloAt === 0) {
+      const { remoteAddress, remotePort, localAddress, localPort } = this;
+      const begins = at.config.detectTimeoutMs === undefined ? 'plain' : 'other';
+      const chain = at.chains?.choose({ begins, serverName: '', remoteAddress, remotePort, localAddress, localPort }) ?? null;
+      if (chain !== null && chain.forward !== null) return this.take(chain);
+    } else if (stage === 'look' && at.config.detectTimeoutMs !== undefined && this.hello.read(empty, 0, 0).kind === 'not-tls')
+      return this.chooseBy('other');
+    const end = this.lookingSince + this.limitMs;
+    if (stage === 'look' && now < end) return this.worker.wheel.arm(this.deadline, end);
+    if (stage === 'tls') this.refuse('handshake-timeout', 'the handshake took too long');
+    else this.refuse('timeout', 'the first bytes took too long');
+  }
+
+  private take(chain: ConnectionChain): void {
+    this.chain = chain;
+    if (chain.tls === null) return this.ready();
+    const { socket, peeked } = this;
+    this.stage = 'tls';
+    const terminator = this.at.terminator(chain);
+    if (typeof terminator === 'string') return this.refuse('handshake', terminator);
+    this.stopListening();
+    socket.off('close', this.onClose);
+    if (peeked !== null) socket.unshift(peeked);
+    this.bytes = null;
+    terminator.accept(socket, this);
+  }
+
+  private stopListening(): void {
+    this.socket.off('data', this.onData);
+    this.socket.off('end', this.onEnd);
+    this.socket.pause();
+  }
+
+  onSecure(socket: TLSSocket, tls: Tls): void {
+    if (this.stage !== 'tls') return void socket.destroy();
+    this.worker.telemetry.handshake(this.at.name, socket.isSessionReused(), tls.certificate !== null);
+    this.socket = socket;
+    this.tls = tls;
+    this.ready();
+  }
+
+  onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void {
+    if (this.stage === 'tls') this.refuse(failure === 'protocol' ? 'handshake' : `verify-${failure}`, reason);
+  }
+
+  /** Leaves the connection to the code that speaks its protocol. */
+  private ready(): void {
+    const { at, worker, socket } = this;
+    if (this.stage !== 'tls') {
+      this.stopListening();
+      socket.off('close', this.onClose);
+      socket.off('error', this.onError);
+    }
+    this.stage = 'done';
+    at.connections.delete(this);
+    worker.wheel.remove(this.deadline);
+    if (socket.destroyed) return;
+    try {
+      dispatch(worker, at, this);
+    } catch (error) {
+      worker.onFault(error);
+      socket.destroy();
+    }
+  }
+
+  private refuse(refusal: Refusal, reason: string): void {
+    if (this.stage === 'done') return;
+    this.stage = 'done';
+    const { at, worker, socket } = this;
+    at.connections.delete(this);
+    worker.wheel.remove(this.deadline);
+    socket.destroy();
+    // A client that comes and goes without a word is no failure: health checks do.
+    if (refusal === 'closed' && this.bytes === null) return worker.telemetry.connectionRefused(at.name, 'closed');
+    worker.telemetry.connectionRefused(at.name, refusal);
+    worker.telemetry.log4(new IntakeRecord(worker.revision, at.name, this, reason, this.startedAt));
+  }
+}
+
+const empty = Buffer.alloc(0);
