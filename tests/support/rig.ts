@@ -17,6 +17,8 @@ export interface RigOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly listener?: Partial<Listener>;
   readonly workers?: number;
+  /** Format of the log; `logged` reads lines that are JSON. Default: Weir's own. */
+  readonly accessLog?: string;
 }
 
 /** A cluster of loopback ports. */
@@ -107,15 +109,15 @@ export class Rig {
     const rig = new Rig(await freePort());
     const limitMemory = createLimitMemory(4096);
     const count = options.workers ?? 1;
-    const ready = Array.from({ length: count }, (_, index) => rig.spawn(index, limitMemory));
+    const ready = Array.from({ length: count }, (_, index) => rig.spawn(index, limitMemory, options.accessLog ?? 'json'));
     await Promise.all(ready);
     await rig.apply(make(rig.port));
     return rig;
   }
 
-  private spawn(index: number, limitMemory: SharedArrayBuffer): Promise<void> {
+  private spawn(index: number, limitMemory: SharedArrayBuffer, accessLog: string): Promise<void> {
     const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), {
-      workerData: { index, limitMemory, metrics: new SharedArrayBuffer(metricsBytes), options: { accessLog: 'json' } },
+      workerData: { index, limitMemory, metrics: new SharedArrayBuffer(metricsBytes), options: { accessLog } },
     });
     this.workers.push(worker);
     return new Promise((resolve, reject) => {
