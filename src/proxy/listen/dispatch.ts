@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { serveHttp2 } from '../protocol/http2/serve.ts';
+import { serveHttp2 } from '../protocol/http2/server.ts';
 import { serveTcp } from '../protocol/tcp/serve.ts';
 import type { WorkerRuntime } from '../runtime.ts';
 import { readInto } from './accepted.ts';

@@ -1,0 +1,174 @@
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { Deadline } from '../../../base/wheel.ts';
+import type { ClientConnection, LiveConnection } from '../../listen/client.ts';
+import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
+import type { WorkerRuntime } from '../../runtime.ts';
+import { lingerMs } from '../http1/state.ts';
+import { idleAt } from '../http1/time-limits.ts';
+import { Peer } from '../peer.ts';
+import { FloodGuard } from './flood-guard.ts';
+import { sessionOptions, connectionWindow, streamWindow } from './settings.ts';
+import { ServerStream, type StreamOwner } from './stream.ts';
+
+const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM } = constants;
+
+/** How often a connection is looked at for floods and time limits, ms. */
+const lookMs = 1000;
+/** Connection preface and an empty SETTINGS frame (RFC 9113 §3.4). */
+const prefaceBytes = 24 + 9;
+const maxFree = 256;
+
+const flood = { flag: 'DPE', details: 'http2.control_frame_flood' } as const;
+const ignore = (): void => undefined;
+
+/** Objects of closed streams, ready for the next: making them is most of what a short exchange would cost. */
+const free = new WeakMap<ListenerRuntime, ServerStream[]>();
+
+/** A client connection that speaks HTTP/2: frames, windows and header compression are node:http2's, exchanges are streams'. */
+class ServerSession extends Peer implements LiveConnection, StreamOwner {
+  private readonly worker: WorkerRuntime;
+  private readonly at: ListenerRuntime;
+  private readonly session: ServerHttp2Session;
+  private readonly streams = new Set<ServerStream>();
+  private readonly pool: ServerStream[];
+  private readonly guard: FloodGuard;
+  private readonly deadline: Deadline;
+  private readonly openedAt: number;
+  private idleSince: number;
+  private leavingAt = Infinity;
+  private isClosed = false;
+
+  constructor(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection) {
+    super();
+    const { socket, peeked } = client;
+    this.meet(socket, client);
+    this.worker = worker;
+    this.at = at;
+    this.openedAt = performance.now();
+    this.idleSince = this.openedAt;
+    this.guard = new FloodGuard(this.openedAt);
+    this.deadline = new Deadline((now) => this.look(now));
+    const pool = free.get(at) ?? [];
+    if (pool.length === 0) free.set(at, pool);
+    this.pool = pool;
+    socket.on('error', ignore);
+    socket.once('close', () => this.onClosed());
+    if (peeked !== null && peeked.length > 0) socket.unshift(peeked);
+    this.session = performServerHandshake(socket, sessionOptions(at.config.limits));
+    // What was read before goes to the session; this only has the socket read on.
+    if (socket.readableLength === 0) socket.read(0);
+    this.session.setLocalWindowSize(connectionWindow);
+    this.session.on('error', ignore);
+    this.session.on('stream', this.onStream);
+    at.connections.add(this);
+    worker.telemetry.connectionOpened(at.name);
+    worker.wheel.arm(this.deadline, this.openedAt + lookMs);
+  }
+
+  /** No exchange: may be closed without loss. */
+  get isIdle(): boolean {
+    return this.streams.size === 0;
+  }
+
+  close(): void {
+    if (!this.session.destroyed) this.session.destroy();
+    this.socket.destroy();
+  }
+
+  /**
+   * Two steps, so that no request is lost that is on its way (RFC 9113 §6.8): the client is asked to open no more streams;
+   * once it has heard that, GOAWAY names the last one. The connection closes after it.
+   */
+  goAway(): void {
+    if (this.leavingAt !== Infinity || this.session.destroyed) return;
+    this.leavingAt = performance.now();
+    this.session.settings({ maxConcurrentStreams: 0 }, () => this.leave());
+    this.worker.wheel.arm(this.deadline, this.leavingAt + lingerMs);
+  }
+
+  private leave(): void {
+    if (!this.session.destroyed && !this.session.closed) this.session.close();
+  }
+
+  private readonly onStream = (stream: ServerHttp2Stream, _headers: object, flags: number, fields: readonly string[]): void => {
+    // Refused by nghttp2 meanwhile, or the connection went.
+    if (stream.destroyed || this.isClosed) return;
+    try {
+      const { worker, at } = this;
+      this.guard.head(fields);
+      if (worker.draining || at.closing) this.goAway();
+      const taken = this.pool.pop() ?? new ServerStream(worker, at);
+      this.streams.add(taken);
+      taken.begin(this, stream, fields, (flags & NGHTTP2_FLAG_END_STREAM) !== 0);
+    } catch (error) {
+      this.worker.onFault(error);
+      stream.destroy();
+    }
+  };
+
+  onBody(bytes: number): void {
+    this.guard.data(bytes);
+  }
+
+  onBodyUnwanted(): void {
+    this.guard.forgive(streamWindow);
+  }
+
+  onSent(bytes: number): void {
+    this.guard.sent(bytes);
+  }
+
+  onStreamClosed(stream: ServerStream): void {
+    this.streams.delete(stream);
+    if (this.streams.size === 0) this.idleSince = performance.now();
+    if (this.pool.length < maxFree) this.pool.push(stream);
+  }
+
+  /** Time limits, and whether what arrives is worth its work. */
+  private look(now: number): void {
+    const { session, socket, worker } = this;
+    if (this.isClosed) return;
+    // A client that does not close its side after our last frame does not hold the socket.
+    if (session.destroyed) return void socket.destroy();
+    const received = socket.bytesRead;
+    let waiting = 0;
+    for (const stream of this.streams) waiting += stream.waiting;
+    if (!this.guard.check(received - waiting, now)) return this.cut();
+    const { limits } = this.at.config;
+    const { headTimeoutMs, maxConnectionMs = 0 } = limits;
+    if (received < prefaceBytes && headTimeoutMs > 0 && now - this.openedAt >= headTimeoutMs) return this.close();
+    if (maxConnectionMs > 0 && now - this.openedAt >= maxConnectionMs) this.goAway();
+    if (this.leavingAt + lingerMs <= now) this.leave();
+    if (this.streams.size === 0 && now >= idleAt(this.at, this.idleSince)) {
+      this.leavingAt = now;
+      this.leave();
+    }
+    worker.wheel.arm(this.deadline, now + lookMs);
+  }
+
+  private cut(): void {
+    for (const stream of this.streams) stream.blame(flood);
+    this.session.destroy(new Error(flood.details), NGHTTP2_ENHANCE_YOUR_CALM);
+    this.worker.wheel.arm(this.deadline, performance.now() + lookMs);
+  }
+
+  private onClosed(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    const { at, worker } = this;
+    at.connections.delete(this);
+    worker.telemetry.connectionClosed(at.name);
+    worker.wheel.remove(this.deadline);
+    if (!this.session.destroyed) this.session.destroy();
+  }
+}
+
+/** Serves a connection that speaks HTTP/2, plain with prior knowledge or under TLS, until it closes. `client.peeked` comes before its bytes. */
+export function serveHttp2(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection): void {
+  try {
+    new ServerSession(worker, at, client);
+  } catch (error) {
+    worker.onFault(error);
+    client.socket.destroy();
+  }
+}
