@@ -10,7 +10,7 @@ import { ResponseContext } from './chain/request-context.ts';
 import { failures, type Failure } from './failure.ts';
 import { requestId } from './ids.ts';
 import type { Exchange } from './protocol/exchange.ts';
-import { grpcStatusOf, isGrpcType } from './protocol/grpc/status.ts';
+import { grpcStatusOf, grpcTimeoutMs, isGrpcType } from './protocol/grpc/status.ts';
 import type { ResponseHead } from './protocol/http1/head.ts';
 import type { Trailers } from './protocol/http1/trailers.ts';
 import { failureReply } from './reply.ts';
@@ -56,18 +56,26 @@ function canonicaliseRequest(x: Exchange): boolean {
     head.dropUnderscored();
   }
   const { target, host } = head;
+  const { tls } = x.down;
+  const scheme = tls === null ? 'http' : 'https';
   x.originalPath = target;
   x.authority = host;
-  const canonical = canonicalise(head.method, target, host, config.canonicalisation, 'http', config.port);
+  const canonical = canonicalise(head.method, target, host, config.canonicalisation, scheme, config.port);
   if (canonical.kind === 'reject') {
     reject(x, canonical.status, canonical.details);
     return false;
   }
   context.method = head.method;
-  context.scheme = 'http';
+  context.scheme = scheme;
+  if (tls !== null && tls.serverName !== '') context.sni = tls.serverName;
   context.localPort = config.port;
   context.remoteAddress = at.clientAddress(head, x.down.remoteAddress);
   x.requestId = at.isTrusted(x.down.remoteAddress) ? (head.get('x-request-id') ?? requestId()) : requestId();
+  // Before anything else is told: the connection was made for another host.
+  if (tls !== null && !tls.servesName(canonical.host)) {
+    x.down.reply(failureReply(failures.misdirected));
+    return false;
+  }
   if (canonical.kind === 'redirect') {
     x.down.reply({ status: 307, headers: [['location', canonical.location]], message: '', flag: '', details: 'path_normalized' });
     return false;
@@ -121,6 +129,7 @@ function route(x: Exchange): void {
   const runtime = hit.payload;
   x.routeName = runtime.name;
   x.virtualHost = hit.virtualHost.name;
+  if (isMisdirected(x, hit)) return x.down.reply(failureReply(failures.misdirected));
   context.routeName = runtime.name;
   context.serviceName = runtime.serviceName;
   if (runtime.route.httpsRedirect !== undefined && context.scheme === 'http') {
@@ -130,6 +139,12 @@ function route(x: Exchange): void {
   const { chain } = runtime;
   if (chain.size === 0) return act(x);
   proceed(x, chain.run('onRequest', context, null), act);
+}
+
+/** The chain of the connection is for other hosts, whose demands on clients may be weaker. */
+function isMisdirected(x: Exchange, hit: RouteHit): boolean {
+  const names = x.down.chain?.virtualHosts;
+  return names !== undefined && !names.includes(hit.virtualHost.name);
 }
 
 /** Plain text came to a route for https only (Kong's https_redirect_status_code, Istio's httpsRedirect). */
@@ -234,7 +249,13 @@ function pick(x: Exchange, hit: RouteHit): void {
 /** The route's time limits join the connection's; the downstream looks at all of them when the first is due. */
 function limitTime(x: Exchange, forward: ForwardAction): void {
   const { requestTimeoutMs } = x.at.config.limits;
-  if (forward.timeoutMs !== undefined && forward.timeoutMs > 0) x.down.limitTime(x.startedAt + forward.timeoutMs);
+  x.timeoutMs = forward.timeoutMs ?? 0;
+  if (x.isGrpc) {
+    const wanted = grpcTimeoutMs(x.head.get('grpc-timeout'));
+    // The client's deadline, but no more than the route's (Envoy max_grpc_timeout as Istio sets it; 0 is none).
+    if (wanted !== null && wanted > 0 && (x.timeoutMs === 0 || wanted < x.timeoutMs)) x.timeoutMs = wanted;
+  }
+  if (x.timeoutMs > 0) x.down.limitTime(x.startedAt + x.timeoutMs);
   if (forward.readTimeoutMs !== undefined && forward.readTimeoutMs > 0) x.down.limitTime(x.startedAt + forward.readTimeoutMs);
   if (!x.down.requestDone && requestTimeoutMs > 0) x.down.limitTime(x.startedAt + requestTimeoutMs);
 }

@@ -3,6 +3,8 @@ import { STATUS_CODES } from 'node:http';
 import type { LocalReply } from '../filters/define.ts';
 import type { ReplyStyle } from '../model/route.ts';
 import type { Failure } from './failure.ts';
+import type { Exchange } from './protocol/exchange.ts';
+import { grpcMessage, grpcStatusOfHttp, isGrpcType } from './protocol/grpc/status.ts';
 
 /** A response ready for a protocol's encoder. */
 export interface RenderedReply {
@@ -10,6 +12,8 @@ export interface RenderedReply {
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
 }
+
+const noBody = Buffer.alloc(0);
 
 /** Turns a failure value into a reply. */
 export function failureReply(failure: Failure, details = failure.details): LocalReply {
@@ -34,13 +38,36 @@ const textType = ['content-type', 'text/plain; charset=utf-8'] as const;
 const jsonType = ['content-type', 'application/json; charset=utf-8'] as const;
 const problemType = ['content-type', 'application/problem+json'] as const;
 
+/** Flags of time limits that a gRPC client is told of as its deadline. */
+const deadlineFlags: ReadonlySet<string> = new Set(['UT', 'DT']);
+const deadlineExceeded = 4;
+
+/** A local reply as this exchange's client reads it: in gRPC's words when the request speaks gRPC. */
+export function renderFor(x: Exchange, reply: LocalReply): RenderedReply {
+  const { head } = x;
+  if (isGrpcType(head.get('content-type'))) {
+    x.isGrpc = true;
+    x.grpcStatus = deadlineFlags.has(reply.flag) ? deadlineExceeded : grpcStatusOfHttp(reply.status);
+    return grpcReply(reply, x.grpcStatus);
+  }
+  return render(reply, x.hit?.payload.route.replyStyle ?? x.at.config.replyStyle, head.get('accept'), x.requestId);
+}
+
+/** Status 200 and no body, the outcome in the head ("Trailers-Only"): what gRPC clients read, whatever the dialect. */
+export function grpcReply(reply: LocalReply, status: number): RenderedReply {
+  const headers: (readonly [string, string])[] = reply.headers.filter(([name]) => name.toLowerCase() !== 'content-type');
+  headers.push(['content-type', 'application/grpc'], ['grpc-status', String(status)]);
+  if (reply.message !== '') headers.push(['grpc-message', grpcMessage(reply.message)]);
+  return { status: 200, headers, body: noBody };
+}
+
 /**
  * Gives a local reply its body: Kong's JSON on Kong listeners, `application/problem+json` (RFC 9457) where the client
  * asks for it, else plain text. The body names no internals; the request id leads to the log line that does.
  */
 export function render(reply: LocalReply, style: ReplyStyle, accept: string | null, requestId: string): RenderedReply {
   const status = style === 'kong' ? (reply.status === 503 ? (kongStatuses[reply.flag] ?? reply.status) : reply.status) : reply.status;
-  if (status === 204 || status === 304 || status < 200) return { status, headers: reply.headers, body: Buffer.alloc(0) };
+  if (status === 204 || status === 304 || status < 200) return { status, headers: reply.headers, body: noBody };
   if (reply.body !== undefined) return { status, headers: reply.headers, body: Buffer.from(reply.body) };
   const custom = reply.headers.some(([name]) => name.toLowerCase() === 'content-type');
   if (custom) return { status, headers: reply.headers, body: Buffer.from(reply.message, 'utf8') };

@@ -1,5 +1,6 @@
 import { joinAddress } from '../../base/ip.ts';
 import type { LocalReply } from '../../filters/define.ts';
+import type { ConnectionChain } from '../../model/chain.ts';
 import type { ExchangeRecord } from '../../telemetry/record.ts';
 import { RequestContext } from '../chain/request-context.ts';
 import type { Chain } from '../chain/chain.ts';
@@ -42,6 +43,8 @@ export interface Downstream {
   readonly connectionId: number;
   /** TLS that ended at the listener; null for plain text. */
   readonly tls: PeerTls | null;
+  /** The listener's chain that took the connection; null: it has none. */
+  readonly chain: ConnectionChain | null;
   /** The upstream is ready: moves the body bytes that are here, and those to come, to `attempt.sendBody`. */
   pumpBody(): void;
   resumeBody(): void;
@@ -84,6 +87,8 @@ export class Exchange implements ExchangeRecord {
   lastActivity = 0;
   /** The request speaks gRPC; known once a cluster is chosen. */
   isGrpc = false;
+  /** For the whole exchange, ms: the route's, or less where a gRPC client says so; 0: none. */
+  timeoutMs = 0;
   /** `grpc-status` of the response; -1 while there is none. */
   grpcStatus = -1;
   /** Authority to send upstream when it differs from the client's. */
@@ -146,6 +151,7 @@ export class Exchange implements ExchangeRecord {
     this.listenerChain = null;
     this.upgradeTo = '';
     this.isGrpc = false;
+    this.timeoutMs = 0;
     this.grpcStatus = -1;
     this.lastActivity = now;
     this.sentHost = null;

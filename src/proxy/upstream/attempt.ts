@@ -1,6 +1,7 @@
 import { failures, type Failure } from '../failure.ts';
 import { onAttemptFailed } from '../pipeline.ts';
 import type { Exchange } from '../protocol/exchange.ts';
+import { grpcTimeout } from '../protocol/grpc/status.ts';
 import type { Trailers } from '../protocol/http1/trailers.ts';
 import type { ClusterState } from './cluster-state.ts';
 import type { EndpointState } from './endpoint.ts';
@@ -104,6 +105,8 @@ export class Attempt {
     if (this.tries > 1) x.head.rollback(this.patchMark);
     const { destination } = x;
     if (destination !== null && destination.chain.hasAttempt) destination.chain.attempt(x.context);
+    // The upstream is told what is left of the time, as Envoy does where it caps a gRPC deadline.
+    if (x.isGrpc && x.timeoutMs > 0) x.head.set('grpc-timeout', grpcTimeout(x.startedAt + x.timeoutMs - now));
   }
 
   /** For the try: it holds no connection or stream any more. */

@@ -1,6 +1,6 @@
 import { Deadline } from '../../base/wheel.ts';
 import { failures, type Failure } from '../failure.ts';
-import { onResponseHead } from '../pipeline.ts';
+import { onResponseHead, onResponseTrailers } from '../pipeline.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import { ChunkedDecoder } from '../protocol/http1/chunked.ts';
 import { writeHex } from '../protocol/http1/encode.ts';
@@ -309,6 +309,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   private endOfResponse(surplus: boolean, trailers: Trailers | null): void {
     const { x, head } = this;
+    if (trailers !== null || x.isGrpc) onResponseTrailers(x, head, trailers);
     x.down.out.end(trailers);
     x.down.out.post();
     // Servers differ on what follows a request that offered an upgrade they did not take.

@@ -1,25 +1,4 @@
-/** gRPC's status codes, and what a plain HTTP status means to a gRPC client. */
-
-/** Named as in Envoy's log operators; the index is the code (gRPC "Status codes and their use"). */
-export const grpcStatusNames = [
-  'OK',
-  'Canceled',
-  'Unknown',
-  'InvalidArgument',
-  'DeadlineExceeded',
-  'NotFound',
-  'AlreadyExists',
-  'PermissionDenied',
-  'ResourceExhausted',
-  'FailedPrecondition',
-  'Aborted',
-  'OutOfRange',
-  'Unimplemented',
-  'Internal',
-  'Unavailable',
-  'DataLoss',
-  'Unauthenticated',
-] as const;
+/** gRPC's words for what HTTP says ("gRPC over HTTP/2", "HTTP to gRPC Status Code Mapping"). */
 
 /** Whether a request's or response's content type is gRPC's: `application/grpc`, alone or with `+proto`, `;charset=…`. */
 export function isGrpcType(contentType: string | null): boolean {
@@ -35,11 +14,9 @@ export function grpcStatusOf(value: string | null): number {
   return /^\d{1,3}$/.test(value) ? Number(value) : 2;
 }
 
-/** gRPC "HTTP to gRPC Status Code Mapping"; Envoy maps local replies alike. */
+/** What a status of ours means to a gRPC client; Envoy maps local replies alike, a 200 too. */
 export function grpcStatusOfHttp(status: number): number {
   switch (status) {
-    case 200:
-      return 0;
     case 400:
       return 13;
     case 401:

@@ -5,7 +5,7 @@ import { failures, type Failure } from '../../failure.ts';
 import type { ClientConnection } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import { onRequest } from '../../pipeline.ts';
-import { failureReply, render } from '../../reply.ts';
+import { failureReply, renderFor } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { Wire } from '../../upstream/wire.ts';
 import { Exchange, type Downstream } from '../exchange.ts';
@@ -290,12 +290,11 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
   }
 
   reply(reply: LocalReply): void {
-    const { x, head, at } = this;
+    const { x, head } = this;
     if (!x.live || x.responseStarted) return;
     x.attempt.cancel();
     x.flag(reply);
-    const style = x.hit?.payload.route.replyStyle ?? at.config.replyStyle;
-    const rendered = render(reply, style, head.get('accept'), x.requestId);
+    const rendered = renderFor(x, reply);
     x.responseStarted = true;
     x.responseCode = rendered.status;
     // Malformed: where the next request begins is not to be trusted to the sender of this one.

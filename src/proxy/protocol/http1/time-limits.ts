@@ -13,7 +13,7 @@ function due(since: number, limit: number | undefined): number {
 export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean, now: number): Failure | number {
   const { streamIdleTimeoutMs, requestTimeoutMs } = x.at.config.limits;
   const forward = isTunnel ? null : (x.hit?.payload.forward ?? null);
-  const routeAt = due(x.startedAt, forward?.timeoutMs);
+  const routeAt = isTunnel ? Infinity : due(x.startedAt, x.timeoutMs);
   const readAt = requestDone && x.sentAt > 0 ? due(Math.max(x.lastActivity, x.sentAt), forward?.readTimeoutMs) : Infinity;
   const writeAt = !requestDone && x.sentAt > 0 ? due(x.lastActivity, forward?.writeTimeoutMs) : Infinity;
   const requestAt = requestDone || isTunnel ? Infinity : due(x.startedAt, requestTimeoutMs);
