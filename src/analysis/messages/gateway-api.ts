@@ -41,9 +41,9 @@ export const gatewayApiMessages = {
   },
   WR0308: {
     severity: 'warning',
-    title: 'Backend protocol does not run yet',
+    title: 'Backend protocol does not fit the route',
     explanation:
-      "The Service port's `appProtocol` asks for a protocol that Weir does not speak to upstreams yet. Its share is answered 503 (`UnsupportedProtocol`).",
+      'The Service port speaks a protocol that the route cannot carry: UDP under a route of HTTP, or TLS (`appProtocol: https`, `kubernetes.io/wss`) without a BackendTLSPolicy that says which certificate to trust. Plain text is never sent in its place: its share is answered 503, connections are closed (`UnsupportedProtocol`).',
   },
   WR0309: {
     severity: 'error',
@@ -91,7 +91,8 @@ export const gatewayApiMessages = {
   WR0319: {
     severity: 'error',
     title: 'Certificate reference is not valid',
-    explanation: 'A `certificateRef` must name a Secret that exists and holds `tls.crt` and `tls.key` (`InvalidCertificateRef`).',
+    explanation:
+      'A `certificateRef` must name a Secret that exists and holds `tls.crt` and `tls.key` (`InvalidCertificateRef`, for the certificate that is shown to backends `InvalidClientCertificateRef`). Other certificates of the listener serve; without any its connections are closed.',
   },
   WR0321: {
     severity: 'error',
@@ -103,5 +104,39 @@ export const gatewayApiMessages = {
     title: 'Header cannot be changed',
     explanation:
       'The header modifier names a header that carries framing or connection state, or a value that is not valid in HTTP. The rule answers 500, as a filter must not be skipped.',
+  },
+  WR0323: {
+    severity: 'error',
+    title: 'Reference to certificate authorities is not valid',
+    explanation:
+      'A `caCertificateRef` must name a ConfigMap (or a Secret) that exists and holds PEM certificates under `ca.crt` (`InvalidCACertificateRef`, `InvalidCACertificateKind`, `InvalidKind`). The others are trusted; without any, connections of the listener are closed and requests to the backends of a BackendTLSPolicy are answered 503 (`NoValidCACertificate`).',
+  },
+  WR0324: {
+    severity: 'warning',
+    title: 'Client certificates are not enforced',
+    explanation:
+      'With `mode: AllowInsecureFallback` clients without a certificate, or with one that is not valid, are let through; the backend alone decides about them.',
+  },
+  WR0325: {
+    severity: 'warning',
+    title: 'TLS settings of a port without HTTPS',
+    explanation: '`spec.tls.frontend.perPort` names a port on which the Gateway has no HTTPS listener: the entry has no effect.',
+  },
+  WR0326: {
+    severity: 'error',
+    title: 'BackendTLSPolicy is not valid',
+    explanation:
+      'The policy names no Service of its namespace, a port that the Service does not have, or authorities that Weir does not know (`TargetNotFound`, `Invalid`). What it can be seen to guard is closed: requests to it are answered 503, never in plain text.',
+  },
+  WR0327: {
+    severity: 'error',
+    title: 'Two BackendTLSPolicies for one target',
+    explanation: 'The older one counts, then the first by name (`Conflicted`).',
+  },
+  WR0328: {
+    severity: 'warning',
+    title: 'Route of layer 4 that gets nothing',
+    explanation:
+      'Connections are told apart by port and server name alone. Another rule or an older route takes all that this one could get.',
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

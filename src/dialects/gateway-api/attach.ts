@@ -8,7 +8,7 @@ import { gatewayGroup, type ParentRef } from './schema/common.ts';
 
 interface Refusal {
   readonly code: 'WR0108' | 'WR0301' | 'WR0302' | 'WR0303' | 'WR0304' | 'WR0316';
-  readonly reason: 'NoMatchingParent' | 'NotAllowedByListeners' | 'NoMatchingListenerHostname' | 'Pending';
+  readonly reason: 'NoMatchingParent' | 'NotAllowedByListeners' | 'NoMatchingListenerHostname' | 'UnsupportedValue' | 'Pending';
   readonly message: string;
   readonly hint?: string;
 }
@@ -16,7 +16,8 @@ interface Refusal {
 export interface RouteSpec {
   readonly parentRefs: readonly ParentRef[];
   readonly useDefaultGateways?: 'All' | 'None' | undefined;
-  readonly hostnames: readonly string[];
+  /** Absent in routes of TCP and UDP. */
+  readonly hostnames?: readonly string[];
 }
 
 /** Attaches one route to all its parents; returns the parents for its status. Routes come oldest first. */
@@ -129,24 +130,26 @@ function attachGateway(context: Context, gateway: GatewayUnit, unit: RouteUnit, 
     const kind = usable.some((listener) => listener.supportedKinds.includes(unit.kind));
     return {
       code: 'WR0303',
-      reason: 'NotAllowedByListeners',
+      // TLSRouteSpec.hostnames: a listener of another protocol has a reason of its own.
+      reason: unit.kind === 'TLSRoute' && usable.every(({ protocol }) => protocol !== 'TLS') ? 'UnsupportedValue' : 'NotAllowedByListeners',
       message: kind
         ? `no listener of Gateway ${gateway.key} allows routes of namespace ${unit.namespace}`
         : `no listener of Gateway ${gateway.key} allows ${unit.kind}s`,
       hint: kind
         ? `add allowedRoutes: {namespaces: {from: All}} to the listener; without it only routes of namespace ${gateway.namespace} attach`
-        : `add {kind: ${unit.kind}} to allowedRoutes.kinds of the listener`,
+        : `a ${unit.kind} needs a listener of protocol ${protocolsFor[unit.kind]}, whose allowedRoutes.kinds hold it`,
     };
   }
+  const hostnames = spec.hostnames ?? [];
   const fitting = allowing.flatMap((listener) => {
-    const hosts = intersectHosts(spec.hostnames, listener.hostname);
+    const hosts = intersectHosts(hostnames, listener.hostname);
     return hosts === null ? [] : [{ listener, hosts }];
   });
   if (fitting.length === 0)
     return {
       code: 'WR0304',
       reason: 'NoMatchingListenerHostname',
-      message: `hostnames ${spec.hostnames.join(', ')} fit no listener of Gateway ${gateway.key} (${allowing.map((one) => one.hostname ?? 'any host').join(', ')})`,
+      message: `hostnames ${hostnames.join(', ')} fit no listener of Gateway ${gateway.key} (${allowing.map((one) => one.hostname ?? 'any host').join(', ')})`,
     };
   let rival: RouteUnit | null = null;
   let attached = 0;
@@ -172,10 +175,19 @@ function attachGateway(context: Context, gateway: GatewayUnit, unit: RouteUnit, 
 
 /** GRPCRoute and HTTPRoute exclude one another on a hostname; the older one was attached before. */
 function otherKind(listener: ListenerUnit, unit: RouteUnit, hosts: readonly HostShare[]): RouteUnit | null {
-  if (listener.attachedKinds.size === 0 || (listener.attachedKinds.size === 1 && listener.attachedKinds.has(unit.kind))) return null;
+  if (unit.l4 !== null || listener.attachedKinds.size === 0 || (listener.attachedKinds.size === 1 && listener.attachedKinds.has(unit.kind)))
+    return null;
   for (const one of listener.attachments) if (one.unit.kind !== unit.kind && overlap(one.hosts, hosts)) return one.unit;
   return null;
 }
+
+const protocolsFor: Readonly<Record<RouteUnit['kind'], string>> = {
+  HTTPRoute: 'HTTP or HTTPS',
+  GRPCRoute: 'HTTP or HTTPS',
+  TLSRoute: 'TLS',
+  TCPRoute: 'TCP or TLS',
+  UDPRoute: 'UDP',
+};
 
 function allows(context: Context, listener: ListenerUnit, unit: RouteUnit): boolean {
   if (!listener.supportedKinds.includes(unit.kind)) return false;
@@ -207,9 +219,7 @@ function partlyInvalid(unit: RouteUnit): readonly Condition[] {
 }
 
 function resolvedRefs(unit: RouteUnit): Condition {
-  for (const rule of unit.rules) {
-    const problem = rule.problems[0];
-    if (problem !== undefined) return condition('ResolvedRefs', false, problem.reason, problem.message);
-  }
+  const problem = [...unit.rules, ...(unit.l4 === null ? [] : [unit.l4])].find(({ problems }) => problems.length > 0)?.problems[0];
+  if (problem !== undefined) return condition('ResolvedRefs', false, problem.reason, problem.message);
   return condition('ResolvedRefs', true, 'ResolvedRefs', 'all references resolve');
 }

@@ -3,7 +3,9 @@ import type { Cluster } from '../../model/cluster.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
 import type { Origin } from '../../model/origin.ts';
 import type { Condition } from '../../model/snapshot.ts';
+import type { Secret } from '../../model/tls.ts';
 import type { Path, Resource, TranslateInput } from '../dialect.ts';
+import { secretsIndex, type SecretsIndex } from '../kubernetes/index.ts';
 import { namespaceKind } from '../kubernetes/schema.ts';
 import { buildServiceIndex, type ServiceIndex } from '../services.ts';
 import type { LabelSelector } from './schema/common.ts';
@@ -21,8 +23,9 @@ export interface Context {
   readonly services: ServiceIndex;
   readonly grants: ReadonlyMap<string, readonly Grant[]>;
   readonly namespaceLabels: ReadonlyMap<string, Readonly<Record<string, string>>>;
-  /** `Kind/namespace/name` of every usable core object that can be referred to. */
-  readonly objects: ReadonlySet<string>;
+  readonly index: SecretsIndex;
+  /** What the listeners and clusters use of it, by name. */
+  readonly secrets: Map<string, Secret>;
   readonly clusters: Map<string, Cluster>;
   readonly diagnostics: Diagnostic[];
 }
@@ -30,11 +33,9 @@ export interface Context {
 export function makeContext(input: TranslateInput): Context {
   const grants = new Map<string, Grant[]>();
   const namespaceLabels = new Map<string, Readonly<Record<string, string>>>();
-  const objects = new Set<string>();
   for (const resource of input.resources) {
     if (resource.broken) continue;
     if (resource.dialect === 'kubernetes') {
-      objects.add(`${resource.kind}/${resource.namespace ?? ''}/${resource.name}`);
       const namespace = namespaceKind.of(resource);
       if (namespace) namespaceLabels.set(resource.name, namespace.metadata.labels ?? {});
     } else if (resource.dialect === 'gateway-api') {
@@ -51,7 +52,8 @@ export function makeContext(input: TranslateInput): Context {
     services: buildServiceIndex(input.resources),
     grants,
     namespaceLabels,
-    objects,
+    index: secretsIndex(input.resources),
+    secrets: new Map(),
     clusters: new Map(),
     diagnostics: [],
   };

@@ -2,20 +2,24 @@
 import { isIP } from 'node:net';
 import type { Condition } from '../../model/snapshot.ts';
 import type { Path, Resource } from '../dialect.ts';
-import { byAge, condition, createdAt, permitted, report, type Context } from './context.ts';
-import type { HostShare } from './hostnames.ts';
+import { byAge, condition, createdAt, report, type Context } from './context.ts';
+import { intersectHost, type HostShare } from './hostnames.ts';
+import type { CompiledL4, L4Kind } from './l4.ts';
+import { certificate, readListenerTls, reportUnusedPorts, type GatewayTls, type ListenerTls, type Problem } from './listener-tls.ts';
 import type { CompiledRule } from './rules.ts';
 import { gatewayGroup } from './schema/common.ts';
-import { gatewayKind, type Gateway, type GatewayListener } from './schema/gateway.ts';
+import { coreProtocol, gatewayKind, type Gateway, type GatewayListener } from './schema/gateway.ts';
 
 /** A route as it attaches to listeners. */
 export interface RouteUnit {
   readonly resource: Resource;
-  readonly kind: 'HTTPRoute' | 'GRPCRoute';
+  readonly kind: 'HTTPRoute' | 'GRPCRoute' | L4Kind;
   readonly namespace: string;
   readonly created: number;
   readonly key: string;
+  /** Empty for routes of layer 4. */
   readonly rules: readonly CompiledRule[];
+  readonly l4: CompiledL4 | null;
 }
 
 export interface Attachment {
@@ -27,14 +31,20 @@ export interface ListenerUnit {
   readonly gateway: GatewayUnit;
   readonly index: number;
   readonly spec: GatewayListener;
+  /** `HTTP`, `HTTPS`, `TLS`, `TCP`, `UDP`, or one that is not supported. */
+  readonly protocol: string;
+  /** Null: no TLS ends here. */
+  readonly tls: ListenerTls | null;
   /** Null: every host. */
   readonly hostname: string | null;
   readonly supportedKinds: readonly string[];
   /** First problem of its references, null when they resolve. */
-  readonly refs: { readonly reason: string; readonly message: string } | null;
+  readonly refs: Problem | null;
   /** Set: the listener is not accepted. */
-  refused: { readonly reason: string; readonly message: string } | null;
+  refused: Problem | null;
   conflicted: boolean;
+  /** A listener beside it, whose hostname holds some of its names as well. */
+  overlaps: ListenerUnit | null;
   readonly attachments: Attachment[];
   readonly attachedKinds: Set<RouteUnit['kind']>;
   /** `address:port` of model listeners that carry it, empty when it is not served. */
@@ -50,6 +60,8 @@ export interface GatewayUnit {
   /** Addresses to bind; empty when none is usable. */
   readonly addresses: readonly string[];
   readonly addressProblem: { readonly reason: 'UnsupportedAddress' | 'AddressNotUsable'; readonly message: string } | null;
+  /** Shown to backends that are reached by TLS: name of the secret, null for none, or why it cannot be used. */
+  readonly clientCertificate: string | Problem | null;
   readonly listeners: readonly ListenerUnit[];
 }
 
@@ -67,17 +79,23 @@ export function readGateways(context: Context): readonly GatewayUnit[] {
 function readGateway(context: Context, resource: Resource, spec: Gateway['spec']): GatewayUnit {
   const { addresses, problem } = readAddresses(context, resource, spec);
   const listeners: ListenerUnit[] = [];
+  const namespace = resource.namespace ?? 'default';
+  const tls: GatewayTls = { context, resource, namespace, spec, validations: new Map() };
+  const ref = spec.tls?.backend?.clientCertificateRef;
   const unit: GatewayUnit = {
     resource,
     spec,
-    namespace: resource.namespace ?? 'default',
+    namespace,
     created: createdAt(resource),
     key: `${resource.namespace}/${resource.name}`,
     addresses,
     addressProblem: problem,
+    clientCertificate:
+      ref === undefined ? null : certificate(tls, ref, ['spec', 'tls', 'backend', 'clientCertificateRef'], 'InvalidClientCertificateRef'),
     listeners,
   };
-  for (const [index, listener] of spec.listeners.entries()) listeners.push(readListener(context, unit, index, listener));
+  for (const [index, listener] of spec.listeners.entries()) listeners.push(readListener(tls, unit, index, listener));
+  reportUnusedPorts(tls);
   findConflicts(context, unit);
   reportPending(context, unit);
   return unit;
@@ -113,33 +131,32 @@ function readAddresses(
   return { addresses: [...addresses], problem };
 }
 
-const routeKinds: Readonly<Record<string, readonly string[]>> = {
-  HTTP: ['HTTPRoute', 'GRPCRoute'],
-  HTTPS: ['HTTPRoute', 'GRPCRoute'],
-  TLS: ['TLSRoute'],
-  TCP: ['TCPRoute'],
-  UDP: ['UDPRoute'],
-};
+/** Kinds that a listener serves; none: the protocol is not supported. */
+function possibleKinds(protocol: string, spec: GatewayListener): readonly string[] {
+  switch (protocol) {
+    case 'HTTP':
+    case 'HTTPS':
+      return ['HTTPRoute', 'GRPCRoute'];
+    case 'TLS':
+      return spec.tls?.mode === 'Passthrough' ? ['TLSRoute'] : ['TLSRoute', 'TCPRoute'];
+    case 'TCP':
+      return ['TCPRoute'];
+    case 'UDP':
+      return ['UDPRoute'];
+    default:
+      return [];
+  }
+}
 
-function readListener(context: Context, gateway: GatewayUnit, index: number, spec: GatewayListener): ListenerUnit {
+function readListener(tls: GatewayTls, gateway: GatewayUnit, index: number, spec: GatewayListener): ListenerUnit {
   const path: Path = ['spec', 'listeners', index];
-  const { resource } = gateway;
+  const { context, resource } = tls;
+  const protocol = coreProtocol(spec.protocol);
+  const possible = possibleKinds(protocol, spec);
   let refused: ListenerUnit['refused'] = null;
-  const possible = routeKinds[spec.protocol] ?? [];
-  if (!Object.hasOwn(routeKinds, spec.protocol)) {
+  if (possible.length === 0) {
     refused = { reason: 'UnsupportedProtocol', message: `protocol ${spec.protocol} is not supported` };
     report(context, 'WR0310', resource, [...path, 'protocol'], refused.message, 'write HTTP, HTTPS, TLS, TCP or UDP');
-  } else if (spec.protocol !== 'HTTP') {
-    report(
-      context,
-      'WR0108',
-      resource,
-      [...path, 'protocol'],
-      `listener '${spec.name}': ${spec.protocol} does not run yet, port ${spec.port} is not opened for it`,
-      'protocol HTTP runs',
-    );
-    if (spec.protocol === 'TCP' || spec.protocol === 'UDP')
-      refused = { reason: 'UnsupportedProtocol', message: `protocol ${spec.protocol} does not run yet` };
   }
   let refs: ListenerUnit['refs'] = null;
   const wanted = spec.allowedRoutes?.kinds;
@@ -160,62 +177,61 @@ function readListener(context: Context, gateway: GatewayUnit, index: number, spe
         );
       }
     }
-  refs ??= checkCertificates(context, gateway, spec, path);
+  const own = readListenerTls(tls, spec, path);
+  refs ??= own?.refs ?? null;
   return {
     gateway,
     index,
     spec,
+    protocol,
+    tls: own,
     hostname: spec.hostname ?? null,
     supportedKinds,
     refs,
-    refused,
+    refused: refused ?? own?.refused ?? null,
     conflicted: false,
+    overlaps: null,
     attachments: [],
     attachedKinds: new Set(),
     sockets: [],
   };
 }
 
-/** Certificates are not used before TLS runs; their references are checked all the same. */
-function checkCertificates(context: Context, gateway: GatewayUnit, spec: GatewayListener, path: Path): ListenerUnit['refs'] {
-  let first: ListenerUnit['refs'] = null;
-  for (const [index, ref] of (spec.tls?.certificateRefs ?? []).entries()) {
-    const namespace = ref.namespace ?? gateway.namespace;
-    const at = [...path, 'tls', 'certificateRefs', index];
-    const from = { group: gatewayGroup, kind: 'Gateway', namespace: gateway.namespace };
-    if (ref.group !== '' || ref.kind !== 'Secret') {
-      first ??= { reason: 'InvalidCertificateRef', message: `${ref.kind} '${ref.name}' is not a Secret` };
-      report(context, 'WR0319', gateway.resource, at, `${ref.kind} '${ref.name}' is not a Secret`);
-    } else if (!permitted(context, from, { ...ref, namespace })) {
-      first ??= { reason: 'RefNotPermitted', message: `no ReferenceGrant lets this Gateway refer to Secret ${namespace}/${ref.name}` };
-      report(context, 'WR0306', gateway.resource, at, first.message, `add a ReferenceGrant to namespace ${namespace}`);
-    } else if (!context.objects.has(`Secret/${namespace}/${ref.name}`)) {
-      first ??= { reason: 'InvalidCertificateRef', message: `Secret ${namespace}/${ref.name} is not in the configuration` };
-      report(context, 'WR0319', gateway.resource, at, `Secret ${namespace}/${ref.name} is not in the configuration`);
-    }
-  }
-  return first;
-}
-
-/** Protocols that share a port: the same one told apart by hostname, and HTTPS beside TLS. */
-function excludes(a: string, b: string): boolean {
-  return (a === 'HTTP') !== (b === 'HTTP');
+/**
+ * Why two listeners of one port cannot both serve; null: they can. One protocol is told apart by hostname, and so are
+ * HTTPS and TLS; UDP has ports of its own.
+ */
+export function clashOf(one: ListenerUnit, other: ListenerUnit): 'ProtocolConflict' | 'HostnameConflict' | null {
+  const [a, b] = [one.protocol, other.protocol];
+  if ((a === 'UDP') !== (b === 'UDP')) return null;
+  const both = new Set([a, b]);
+  if (both.size === 2 && !(both.has('HTTPS') && both.has('TLS'))) return 'ProtocolConflict';
+  if (one.hostname !== other.hostname) return null;
+  return a === b && a !== 'TCP' && a !== 'UDP' ? 'HostnameConflict' : 'ProtocolConflict';
 }
 
 /** Within one Gateway no conflicting listener is the winner: all of them are refused. */
 function findConflicts(context: Context, { resource, listeners }: GatewayUnit): void {
   // Listeners of protocols that are never served take no place from others.
-  const unsupported = new Set(listeners.filter((listener) => listener.refused !== null));
+  const unsupported = new Set(listeners.filter((listener) => listener.refused?.reason === 'UnsupportedProtocol'));
   for (const one of listeners)
     for (const other of listeners) {
       if (one === other || one.spec.port !== other.spec.port || one.conflicted) continue;
       if (unsupported.has(one) || unsupported.has(other)) continue;
-      const protocol = excludes(one.spec.protocol, other.spec.protocol);
-      if (!protocol && (one.spec.protocol !== other.spec.protocol || one.hostname !== other.hostname)) continue;
-      const reason = protocol ? 'ProtocolConflict' : 'HostnameConflict';
+      const reason = clashOf(one, other);
+      if (reason === null) {
+        if (
+          one.tls !== null &&
+          other.tls !== null &&
+          (one.hostname === null || other.hostname === null || intersectHost(one.hostname, other.hostname) !== null)
+        )
+          one.overlaps ??= other;
+        continue;
+      }
+      const protocol = reason === 'ProtocolConflict';
       const message = `Conflicted: listeners '${one.spec.name}' and '${other.spec.name}' share port ${one.spec.port}${protocol ? ` with protocols ${one.spec.protocol} and ${other.spec.protocol}` : ` and hostname ${one.hostname ?? '(any)'}`}`;
       one.conflicted = true;
-      one.refused ??= { reason, message };
+      one.refused = { reason, message };
       report(
         context,
         'WR0309',
@@ -232,15 +248,13 @@ function reportPending(context: Context, { resource, spec }: GatewayUnit): void 
     report(context, 'WR0108', resource, ['spec', field], `${field} does not run yet: ${effect}`);
   if (spec.infrastructure !== undefined) pending('infrastructure', 'Weir creates no cluster objects that would carry it');
   if (spec.allowedListeners !== undefined) pending('allowedListeners', 'listeners of ListenerSets are not opened');
-  if (spec.tls !== undefined) pending('tls', 'TLS listeners and client certificates are not used');
   if (spec.defaultScope === 'All') pending('defaultScope', 'routes attach by parentRefs only');
 }
 
 /** Conditions of one listener (Gateway.status.listeners[].conditions). */
 export function listenerConditions(listener: ListenerUnit): readonly Condition[] {
-  const { refused, conflicted, refs, sockets, spec } = listener;
+  const { refused, conflicted, refs, sockets, tls, overlaps } = listener;
   const programmed = sockets.length > 0;
-  const waits = `${spec.protocol} does not run yet: the port is not opened`;
   return [
     refused === null
       ? condition('Accepted', true, 'Accepted', 'the listener is valid')
@@ -255,7 +269,19 @@ export function listenerConditions(listener: ListenerUnit): readonly Condition[]
       ? condition('Programmed', true, 'Programmed', `serves on ${sockets.join(', ')}`)
       : refused !== null
         ? condition('Programmed', false, 'Invalid', refused.message)
-        : condition('Programmed', false, 'Pending', spec.protocol === 'HTTP' ? 'the Gateway has no usable address' : waits),
+        : tls?.server === null
+          ? condition('Programmed', false, 'Invalid', refs?.message ?? 'no certificate can be used')
+          : condition('Programmed', false, 'Pending', 'the Gateway has no usable address'),
+    ...(overlaps === null
+      ? []
+      : [
+          condition(
+            'OverlappingTLSConfig',
+            true,
+            'OverlappingHostnames',
+            `listener '${overlaps.spec.name}' holds some of the same names: a request for its hosts on a connection of this one is answered 421`,
+          ),
+        ]),
   ];
 }
 
@@ -282,6 +308,19 @@ export function gatewayConditions(gateway: GatewayUnit): readonly Condition[] {
         )
       : programmed.length > 0
         ? condition('Programmed', true, 'Programmed', `serving: ${names(programmed)}`)
-        : condition('Programmed', false, valid.length > 0 ? 'Pending' : 'Invalid', 'no listener is served'),
+        : condition('Programmed', false, valid.some(({ tls }) => tls?.server !== null) ? 'Pending' : 'Invalid', 'no listener is served'),
+    gatewayRefs(gateway),
+    ...(listeners.some(({ tls }) => tls?.insecure === true)
+      ? [condition('InsecureFrontendValidationMode', true, 'ConfigurationChanged', 'clients without a valid certificate are let through')]
+      : []),
   ];
+}
+
+function gatewayRefs({ clientCertificate, listeners }: GatewayUnit): Condition {
+  if (clientCertificate !== null && typeof clientCertificate !== 'string')
+    return condition('ResolvedRefs', false, clientCertificate.reason, clientCertificate.message);
+  const unresolved = listeners.filter(({ refs }) => refs !== null).map(({ spec }) => spec.name);
+  return unresolved.length === 0
+    ? condition('ResolvedRefs', true, 'ResolvedRefs', 'all references resolve')
+    : condition('ResolvedRefs', false, 'ListenersNotResolved', `references of listeners do not resolve: ${unresolved.join(', ')}`);
 }

@@ -25,7 +25,8 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.in.yaml'
       ...translated,
       ...kubernetes.translate(input).diagnostics,
     ];
-    const output = `${JSON.stringify({ diagnostics: told.map((one) => ({ ...one, docs: undefined })), ...fragment }, null, 2)}\n`;
+    const secrets = fragment.secrets?.map((secret) => ({ ...secret, privateKey: secret.privateKey === null ? null : '(key)' }));
+    const output = `${JSON.stringify({ diagnostics: told.map((one) => ({ ...one, docs: undefined })), ...fragment, secrets }, null, 2)}\n`;
     const expected = join(folder, file.replace('.in.yaml', '.out.json'));
     if (update) writeFileSync(expected, output);
     assert.equal(output, readFileSync(expected, 'utf8'));

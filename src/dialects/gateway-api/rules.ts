@@ -44,6 +44,7 @@ export function compileHttpRule(head: RouteHead, rule: HttpRule, index: number):
     return ms === 0 ? [] : [ms];
   });
   return compileRule(head, rule, index, {
+    use: 'http',
     // One attempt per request: the time of an attempt bounds the request as well.
     timeoutMs: limits.length === 0 ? 0 : Math.min(...limits),
     pending: [...pendingOf(head, index, 'retry', rule.retry, 'requests are tried once'), ...session(head, index, rule.sessionPersistence)],
@@ -55,6 +56,7 @@ export function compileHttpRule(head: RouteHead, rule: HttpRule, index: number):
 export function compileGrpcRule(head: RouteHead, rule: GrpcRule, index: number): CompiledRule {
   const matches = rule.matches === undefined || rule.matches.length === 0 ? [everyGrpcMethod] : rule.matches;
   return compileRule(head, rule, index, {
+    use: 'grpc',
     timeoutMs: 0,
     pending: session(head, index, rule.sessionPersistence),
     matches: matches.map((match, at) => ({ index: at, match: grpcMatch(match), rank: rankGrpc(match) })),
@@ -63,6 +65,7 @@ export function compileGrpcRule(head: RouteHead, rule: GrpcRule, index: number):
 }
 
 interface Parts {
+  readonly use: 'http' | 'grpc';
   readonly timeoutMs: number;
   readonly pending: readonly PendingField[];
   readonly matches: readonly CompiledMatch[];
@@ -81,7 +84,7 @@ function compileRule(head: RouteHead, rule: CommonRule, index: number, parts: Pa
   const id = `${resource.key}/${index}`;
   const filters = compileFilters(context, resource, rule.filters, [...path, 'filters'], id, resolve);
   const unsupported = badPattern(head, parts.patterns);
-  const backends = filters.redirect === undefined ? compileBackends(head, rule, path, id) : [];
+  const backends = filters.redirect === undefined ? compileBackends(head, rule, path, id, parts.use) : [];
   const backendPending = backends.flatMap((backend) => backend.pending);
   return {
     route: {
@@ -105,11 +108,17 @@ function compileRule(head: RouteHead, rule: CommonRule, index: number, parts: Pa
 
 type BackendWithPending = Backend & { readonly pending: readonly PendingField[] };
 
-function compileBackends({ context, resource, resolve }: RouteHead, rule: CommonRule, path: Path, id: string): BackendWithPending[] {
+function compileBackends(
+  { context, resource, resolve }: RouteHead,
+  rule: CommonRule,
+  path: Path,
+  id: string,
+  use: Parts['use'],
+): BackendWithPending[] {
   return rule.backendRefs.map((ref, at) => {
     const place = [...path, 'backendRefs', at];
     const filters = compileFilters(context, resource, ref.filters, [...place, 'filters'], `${id}/backend/${at}`, resolve);
-    return { ...compileBackend(context, resource, ref, place, filters), pending: filters.pending };
+    return { ...compileBackend(context, resource, ref, place, filters, use), pending: filters.pending };
   });
 }
 

@@ -8,9 +8,6 @@ import { gatewayClassKind } from './schema/gateway.ts';
 export const controllerName = 'weir.dev/gateway-controller';
 
 const effects: Readonly<Record<string, string>> = {
-  TLSRoute: 'TLS connections are not routed',
-  TCPRoute: 'TCP connections are not routed',
-  UDPRoute: 'UDP packets are not routed',
   ListenerSet: 'its listeners are not opened',
 };
 

@@ -213,18 +213,21 @@ test('an HTTPRoute without rules answers 500 everywhere', () => {
   assert.equal(found.send({ url: 'example.com/' }), '500');
 });
 
-test('HTTPRouteBackendProtocolWebSocket runs; HTTPRouteBackendProtocolH2C answers 503', () => {
+test('HTTPRouteBackendProtocolWebSocket, HTTPRouteBackendProtocolH2C; TLS needs a BackendTLSPolicy', () => {
   const service = (name: string, protocol: string): string =>
-    services('infra', name).replace('{protocol: TCP', `{protocol: TCP, appProtocol: ${protocol}`);
+    services('infra', name).replace('{protocol: TCP', `{name: https, protocol: TCP, appProtocol: ${protocol}`);
+  const names = ['ws', 'h2c', 'wss', 'https', 'grpc'];
   const found = world(
     sameNamespace,
-    service('ws', 'kubernetes.io/ws'),
-    service('h2c', 'kubernetes.io/h2c'),
-    route('case', `  rules:\n${rule(prefix('/ws'), 'ws')}${rule(prefix('/h2c'), 'h2c')}`),
+    ...names.map((name) => service(name, name.length > 3 ? name : `kubernetes.io/${name}`)),
+    route('case', `  rules:\n${names.map((name) => rule(prefix(`/${name}`), name)).join('')}`),
   );
-  assert.deepEqual(found.codes(), ['WR0308']);
-  assert.equal(found.send({ url: 'example.com/ws' }), 'ws');
-  assert.equal(found.send({ url: 'example.com/h2c' }), '503');
+  assert.deepEqual(found.codes(), ['WR0308', 'WR0308']);
+  assert.deepEqual(
+    names.map((name) => found.upstream({ url: `example.com/${name}` })),
+    ['http1', 'http2', 'none', 'none', 'http2'],
+  );
+  assert.equal(found.send({ url: 'example.com/wss' }), '503');
   assert.equal(
     conditions(found.status('HTTPRoute', 'case').parents[0].conditions),
     'Accepted=True:Accepted ResolvedRefs=False:UnsupportedProtocol',

@@ -3,6 +3,7 @@
  * asked with requests. What an upstream or a client would see is summed up in one line.
  */
 import assert from 'node:assert/strict';
+import { ChainTable } from '../../../src/decide/chain.ts';
 import { fixtureHeaders, fixtureView } from '../../../src/decide/fixture.ts';
 import { redirectLocation } from '../../../src/decide/redirect.ts';
 import { rewritePath } from '../../../src/decide/rewrite.ts';
@@ -12,6 +13,7 @@ import { gatewayApi } from '../../../src/dialects/gateway-api/index.ts';
 import { kubernetes } from '../../../src/dialects/kubernetes/index.ts';
 import { weir } from '../../../src/dialects/weir/index.ts';
 import { parseText } from '../../../src/dialects/text.ts';
+import type { Cluster } from '../../../src/model/cluster.ts';
 import type { Diagnostic } from '../../../src/model/diagnostic.ts';
 import type { FilterConfig } from '../../../src/model/filter.ts';
 import type { RedirectAction, Route, WeightedDestination } from '../../../src/model/route.ts';
@@ -28,11 +30,22 @@ export interface Request {
   readonly port?: number;
 }
 
+export interface Connection {
+  /** Listener: `port`, or `port/udp`. */
+  readonly at: string;
+  /** Absent: not TLS; empty: TLS without SNI. */
+  readonly sni?: string;
+}
+
 export interface World {
   readonly snapshot: Snapshot;
   readonly diagnostics: readonly Diagnostic[];
   /** `404`, `500`, `302 http://…`, or `backend-v1 9, backend-v2 1` with ` as host/path` when the request changes. */
   send(request: Request): string;
+  /** How the first destination is reached: `http1`, `http2`, `tls http1 sni=… names=… ca=… certificate=…`; `none`, `blocked`. */
+  upstream(request: Request): string;
+  /** What becomes of a connection: `http default/edge/web`, `v1 9, v2 1`, `closed`; with `tls` in front where TLS ends. */
+  connect(connection: Connection): string;
   /** Route that answers; null on 404. */
   route(request: Request): Route | null;
   /** Destinations of the route that answers. */
@@ -95,6 +108,32 @@ export function world(...manifests: readonly string[]): World {
       });
       return shares.join(', ');
     },
+    upstream(request) {
+      const action = lookup(request)?.route.action;
+      const name = action?.kind === 'forward' ? action.destinations[0].cluster : null;
+      const cluster = snapshot.clusters.find((one) => one.name === name);
+      if (cluster === undefined) return 'none';
+      return describeCluster(cluster);
+    },
+    connect({ at, sni }) {
+      const listener = snapshot.listeners.find((one) => one.name === `0.0.0.0:${at}`);
+      if (listener === undefined) return 'not open';
+      const chain = new ChainTable(listener.chains ?? [], false).choose({
+        remoteAddress: '192.0.2.9',
+        remotePort: 1234,
+        localAddress: '192.0.2.1',
+        localPort: listener.port,
+        begins: sni === undefined ? 'plain' : 'tls',
+        serverName: sni ?? '',
+      });
+      if (chain === null || chain.forward?.blocked !== undefined) return 'closed';
+      const shares = chain.forward?.destinations.map((one) => {
+        const cluster = snapshot.clusters.find((candidate) => candidate.name === one.cluster);
+        const place = cluster === undefined ? 'closed' : `${one.host.split('.')[0]}${cluster.transport === 'tls' ? ' over tls' : ''}`;
+        return chain.forward?.destinations.length === 1 ? place : `${place} ${one.weight}`;
+      });
+      return `${chain.tls === null ? '' : 'tls '}${shares === undefined ? `http ${chain.name}` : shares.join(', ')}`;
+    },
     status(kind, name) {
       const found = snapshot.status.find((one) => one.kind === kind && one.name === name);
       assert.ok(found, `no status of ${kind} ${name}`);
@@ -102,6 +141,15 @@ export function world(...manifests: readonly string[]): World {
     },
     codes: () => diagnostics.map((one) => one.code),
   };
+}
+
+function describeCluster({ blocked, transport, tls, protocol = 'http1' }: Cluster): string {
+  if (blocked !== undefined) return 'blocked';
+  if (transport === 'plaintext') return protocol;
+  assert.ok(tls?.verify === true, 'TLS to a backend is always verified');
+  const { sni, subjectAltNames, ca, certificate } = tls;
+  const names = subjectAltNames.length === 0 ? '' : ` names=${subjectAltNames.join(',')}`;
+  return `tls ${protocol} sni=${sni}${names} ca=${ca ?? 'system'}${certificate === null ? '' : ` certificate=${certificate}`}`;
 }
 
 function viewOf({ url, method = 'GET', headers = {}, port = 80 }: Request): RequestView {

@@ -64,6 +64,12 @@ const protocol = lazily(() =>
     ),
 );
 
+/** Core protocols are compared without regard to case; others stay as they are. */
+export function coreProtocol(protocol: string): string {
+  const upper = protocol.toUpperCase();
+  return /^(?:HTTPS?|TLS|TCP|UDP)$/.test(upper) ? upper : protocol;
+}
+
 /** One entry of Gateway.spec.listeners; ListenerSet entries have the same fields. */
 export const listener = lazily(() =>
   z.strictObject({
@@ -86,12 +92,13 @@ export function listenerProblems(
   for (const [index, one] of listeners.entries()) {
     if (names.has(one.name)) problem([index, 'name'], `two listeners are named '${one.name}'`);
     names.add(one.name);
-    if (/^(?:HTTP|TCP|UDP)$/.test(one.protocol) && one.tls !== undefined)
+    const protocol = coreProtocol(one.protocol);
+    if (/^(?:HTTP|TCP|UDP)$/.test(protocol) && one.tls !== undefined)
       problem([index, 'tls'], `tls does not go with protocol ${one.protocol}`);
-    if (one.protocol === 'HTTPS' && one.tls?.mode === 'Passthrough')
+    if (protocol === 'HTTPS' && one.tls?.mode === 'Passthrough')
       problem([index, 'tls', 'mode'], 'protocol HTTPS terminates TLS; write protocol: TLS for Passthrough');
-    if (one.protocol === 'TLS' && one.tls === undefined) problem([index], 'protocol TLS needs tls.mode');
-    if (/^(?:TCP|UDP)$/.test(one.protocol) && one.hostname !== undefined)
+    if (protocol === 'TLS' && one.tls === undefined) problem([index], 'protocol TLS needs tls.mode');
+    if (/^(?:TCP|UDP)$/.test(protocol) && one.hostname !== undefined)
       problem([index, 'hostname'], `hostname does not go with protocol ${one.protocol}`);
   }
 }

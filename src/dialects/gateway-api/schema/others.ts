@@ -1,4 +1,4 @@
-/** ReferenceGrant, and the kinds that are checked and do not run yet. */
+/** ReferenceGrant, routes of layer 4, BackendTLSPolicy, and ListenerSet, which is checked and does not run yet. */
 import { z } from 'zod';
 import { lazily } from '../../check.ts';
 import { defineKind } from '../../kubernetes-kinds.ts';
@@ -55,10 +55,12 @@ export const tlsRouteKind = defineKind({
   schema: lazily(() =>
     z.strictObject({
       ...kubernetesHead(),
-      spec: z.strictObject({ ...commonRoute(), hostnames: z.array(hostname()).max(16).default([]), rules: l4Rules() }),
+      spec: z.strictObject({ ...commonRoute(), hostnames: z.array(hostname()).max(1024).default([]), rules: l4Rules() }),
     }),
   ),
 });
+
+export type L4Rule = z.output<ReturnType<typeof l4Rules>>[number];
 
 const l4Route = lazily(() => z.strictObject({ ...kubernetesHead(), spec: z.strictObject({ ...commonRoute(), rules: l4Rules() }) }));
 
@@ -120,6 +122,7 @@ export const backendTlsPolicyKind = defineKind({
     }),
   ),
 });
+export type BackendTlsPolicy = z.output<ReturnType<typeof backendTlsPolicyKind.schema>>;
 
 export const listenerSetKind = defineKind({
   kind: 'ListenerSet',
