@@ -6,7 +6,14 @@ import { Lane, type Outcome } from './proxy/engine.ts';
 import { judge } from './proxy/judge.ts';
 
 describe('the whole engine between a client and a backend in memory', () => {
-  for (const [name, given] of readProxyCorpus()) it(`${name} stays fixed`, async () => assert.equal(await checkCase(given), ''));
+  for (const [name, given] of readProxyCorpus()) {
+    for (const shared of [false, true]) {
+      for (const direct of [false, true]) {
+        const manner = `${shared ? 'read in a shared buffer' : 'read by events'}, ${direct ? 'written directly' : 'written through streams'}`;
+        it(`${name} stays fixed (${manner})`, async () => assert.equal(await checkCase({ ...given, shared, direct }), ''));
+      }
+    }
+  }
 
   it('a short campaign finds nothing', async () => {
     const result = await runProxy({ executions: 4000, seed: 20_260, saveTo: null });
@@ -23,6 +30,8 @@ describe('the judge', () => {
     clientEnds: false,
     slow: 0,
     listener: 'edge',
+    shared: true,
+    direct: true,
   };
   const other = (change: (outcome: Outcome) => Outcome) => async (): Promise<string> => judge(given, change(await new Lane().run(given)));
   const client = (change: (bytes: string) => string) =>

@@ -95,6 +95,10 @@ export class BackendPeer {
     return this.socket.received;
   }
 
+  get isCut(): boolean {
+    return this.socket.isCut;
+  }
+
   /** One turn: reads what came, sends one piece, hands over one read. False: nothing happened. */
   step(): boolean {
     if (this.socket.destroyed) return false;

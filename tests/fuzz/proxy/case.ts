@@ -24,6 +24,10 @@ export const proxyCaseSchema = z.strictObject({
   slow: z.int(),
   /** Which listener: edge defaults, or everything allowed. */
   listener: z.enum(['edge', 'open']),
+  /** The client's bytes come in the worker's read buffer, as a plain socket's do; else by events, as with TLS. */
+  shared: z.boolean().default(false),
+  /** Small writes go past the stream. */
+  direct: z.boolean().default(false),
 });
 
 export type Answer = z.infer<typeof answerSchema>;
@@ -58,6 +62,8 @@ export function makeCase(material: Material, random: Random): ProxyCase {
     clientEnds: random.below(3) === 0,
     slow: random.below(3) === 0 ? random.pick([1, 64, 700, 4096]) : 0,
     listener: random.below(3) === 0 ? 'open' : 'edge',
+    shared: random.below(4) !== 0,
+    direct: random.below(4) !== 0,
   };
 }
 

@@ -112,7 +112,7 @@ export class Lane {
       return new ListenerRuntime(table, buildChain([], 'listener', this.worker.chainContext));
     };
     this.listeners = { edge: runtime('edge'), open: runtime('open') };
-    onConnect(port, (options) => this.connect(new UpstreamSocket(options, this.running?.slow ?? 0)));
+    onConnect(port, (options) => this.connect(new UpstreamSocket(options, this.running?.slow ?? 0, this.running?.direct ?? false)));
   }
 
   private connect(socket: UpstreamSocket): UpstreamSocket {
@@ -137,10 +137,11 @@ export class Lane {
     this.peers = [];
     this.answers = 0;
     this.faults.length = 0;
-    const client = new MemorySocket(given.slow);
+    const client = new MemorySocket(given.slow, given.direct);
     const connection = this.listeners[given.listener].connection(this.worker);
     connection.attach(client);
-    connection.readEvents(client);
+    if (given.shared) client.readInto(reads.shared, (bytes) => connection.onShared(reads.shared, bytes));
+    else connection.readEvents(client);
     for (const piece of given.pieces) {
       client.arrive(Buffer.from(piece, 'latin1'));
       this.step(client);

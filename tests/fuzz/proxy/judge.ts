@@ -43,6 +43,8 @@ export interface Forwarded {
 export interface PeerView {
   readonly received: Buffer;
   readonly served: readonly Served[];
+  /** It was closed while a part of what was written last had not left. */
+  readonly isCut?: boolean;
 }
 
 /** A client's connection when it is over. */
@@ -63,7 +65,7 @@ export async function readForwarded(peers: readonly PeerView[], ended: readonly 
     if (switched) bytes = bytes.subarray(0, last.headEnd);
     if (bytes.length === 0) continue;
     const { messages, error } = await oracleRequests(bytes);
-    if (error !== '' && !(CUT.test(error) && last?.complete === false)) {
+    if (error !== '' && !(CUT.test(error) && (last?.complete === false || peer.isCut === true))) {
       return `llhttp refuses what was sent upstream (${error}): ${quote(bytes)}`;
     }
     if (messages.length !== peer.served.length)

@@ -3,8 +3,34 @@ import { syncBuiltinESMExports } from 'node:module';
 import net, { Socket, type TcpNetConnectOpts } from 'node:net';
 
 interface PendingWrite {
-  readonly chunks: readonly (Buffer | string)[];
-  readonly done: () => void;
+  readonly chunks: readonly (Uint8Array | string)[];
+  readonly done: (status: number) => void;
+}
+
+const ECANCELED = -125;
+
+/** The handle of a socket in memory, named and shaped as Node's: writes that go past the stream end here (upstream/wire.ts). */
+class TCP {
+  private readonly socket: MemorySocket;
+  private readonly takes: (bytes: Uint8Array) => object | 0;
+
+  constructor(socket: MemorySocket, takes: (bytes: Uint8Array) => object | 0) {
+    this.socket = socket;
+    this.takes = takes;
+  }
+
+  get writeQueueSize(): number {
+    return this.socket.heldBytes;
+  }
+
+  writeBuffer(_request: null, bytes: Uint8Array): object | 0 {
+    return this.takes(bytes);
+  }
+
+  close(closed: () => void): void {
+    process.nextTick(closed);
+    this.socket.cancelHeld();
+  }
 }
 
 /** One end of a connection; what the engine writes goes to `sent`, what the peer sends comes in with `deliver`. */
@@ -14,28 +40,74 @@ export class MemorySocket extends Socket {
   finished = false;
   /** The engine cut the connection: RST. */
   wasReset = false;
+  /** It was closed while a direct write was not taken whole. */
+  isCut = false;
   protected readonly inbox: Buffer[] = [];
   protected eof = false;
   protected eofTold = false;
   private readonly slow: boolean;
   private readonly held: PendingWrite[] = [];
   private turns = 0;
+  /** Bytes that the system takes at once of direct writes. */
+  private room: number;
+  private readonly roomy: number;
+  private finishing: (() => void) | null = null;
+  /** Takes bytes out of a shared buffer, which is written over afterwards; null: `data` events. */
+  private shared: { readonly buffer: Buffer; readonly onBytes: (bytes: number) => void } | null = null;
 
-  /** `slow`: bytes queued before a pause is asked for; writes then wait for `release`. 0: the peer reads at once. */
-  constructor(slow: number) {
+  /**
+   * `slow`: bytes queued before a pause is asked for; writes then wait for `release`. 0: the peer reads at once. `direct`: it
+   * has a handle, so that small writes go past the stream.
+   */
+  constructor(slow: number, direct: boolean) {
     const options = { allowHalfOpen: true, writableHighWaterMark: slow === 0 ? 65_536 : slow };
     super(options);
     this.slow = slow !== 0;
+    this.roomy = slow === 0 ? Infinity : slow;
+    this.room = this.roomy;
+    if (direct) Reflect.set(this, '_handle', new TCP(this, (bytes) => this.direct(bytes)));
+  }
+
+  /** Bytes come in `buffer` from now on, as an accepted socket's do (listen/accepted.ts). */
+  readInto(buffer: Buffer, onBytes: (bytes: number) => void): void {
+    this.shared = { buffer, onBytes };
+  }
+
+  /** A write past the stream: taken at once as far as there is room, the rest when the peer reads. */
+  private direct(bytes: Uint8Array): object | 0 {
+    if (this.held.length === 0 && bytes.length <= this.room) {
+      this.room -= bytes.length;
+      this.sent.push(Buffer.from(bytes));
+      return 0;
+    }
+    const taken = this.held.length === 0 ? this.room : 0;
+    this.room = 0;
+    if (taken > 0) this.sent.push(Buffer.from(bytes.subarray(0, taken)));
+    const write = { writeStatus: null, handle: null, buffer: null, oncomplete: (_status: number): void => undefined };
+    this.held.push({ chunks: [bytes.subarray(taken)], done: (status) => write.oncomplete(status) });
+    return write;
+  }
+
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const { chunks } of this.held) for (const chunk of chunks) bytes += chunk.length;
+    return bytes;
+  }
+
+  /** The socket is closed: what the peer did not read is not written any more. */
+  cancelHeld(): void {
+    this.isCut = this.held.length !== 0;
+    for (const { done } of this.held.splice(0)) done(ECANCELED);
   }
 
   override _read(): void {}
 
   override _write(chunk: Buffer | string, _encoding: BufferEncoding, done: () => void): void {
-    this.hold({ chunks: [chunk], done });
+    this.hold({ chunks: [chunk], done: () => done() });
   }
 
   override _writev(chunks: readonly { readonly chunk: Buffer | string }[], done: () => void): void {
-    this.hold({ chunks: chunks.map(({ chunk }) => chunk), done });
+    this.hold({ chunks: chunks.map(({ chunk }) => chunk), done: () => done() });
   }
 
   private hold(write: PendingWrite): void {
@@ -46,12 +118,20 @@ export class MemorySocket extends Socket {
 
   private leave({ chunks, done }: PendingWrite): void {
     if (!this.destroyed) this.sent.push(...chunks.map((chunk) => Buffer.from(chunk)));
-    done();
+    done(0);
   }
 
   override _final(done: () => void): void {
+    this.finishing = done;
+    this.finish();
+  }
+
+  /** FIN goes out behind everything that was written. */
+  private finish(): void {
+    if (this.finishing === null || this.held.length !== 0) return;
     this.finished = true;
-    done();
+    this.finishing();
+    this.finishing = null;
   }
 
   override resetAndDestroy(): this {
@@ -65,6 +145,8 @@ export class MemorySocket extends Socket {
     if (++this.turns % 3 !== 0) return true;
     const write = this.held.shift();
     if (write !== undefined) this.leave(write);
+    if (this.held.length === 0) this.room = this.roomy;
+    this.finish();
     return true;
   }
 
@@ -92,11 +174,16 @@ export class MemorySocket extends Socket {
   deliver(): boolean {
     if (this.destroyed || this.isPaused()) return false;
     const chunk = this.inbox.shift();
-    if (chunk !== undefined) {
-      this.push(Buffer.from(chunk));
-      return true;
+    if (chunk === undefined) return this.deliverEnd();
+    if (this.shared === null) this.push(Buffer.from(chunk));
+    else {
+      const { buffer, onBytes } = this.shared;
+      chunk.copy(buffer);
+      onBytes(chunk.length);
+      // The next read writes here: whoever kept a slice shows at once.
+      buffer.fill(0xee, 0, chunk.length);
     }
-    return this.deliverEnd();
+    return true;
   }
 
   protected deliverEnd(): boolean {
@@ -119,8 +206,8 @@ export class UpstreamSocket extends MemorySocket {
   private readonly onread: NonNullable<TcpNetConnectOpts['onread']>;
   private target: Uint8Array;
 
-  constructor(options: TcpNetConnectOpts, slow: number) {
-    super(slow);
+  constructor(options: TcpNetConnectOpts, slow: number, direct: boolean) {
+    super(slow, direct);
     if (options.onread === undefined) throw new Error('the engine reads upstreams through onread');
     this.onread = options.onread;
     this.target = this.nextTarget();
