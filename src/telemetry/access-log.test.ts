@@ -172,6 +172,31 @@ describe('textFormat', () => {
   });
 });
 
+describe('lines of layer 4', () => {
+  const connection = blankRecord({
+    ...{ method: '', authority: '', originalPath: '', path: '', protocol: 'TLS', responseCode: 0, responseCodeDetails: '' },
+    ...{ startMs: Date.UTC(2026, 10, 5), bytesReceived: 11, bytesSent: 22, durationMs: 1234.5, responseFlags: 'UF,URX' },
+    ...{ upstreamHost: '10.0.0.1:9000', requestedServerName: 'a.example.com' },
+  });
+
+  it("what belongs to requests is a dash in Envoy's default line", () => {
+    assert.equal(
+      lineOf(textFormat, connection),
+      '[2026-11-05T00:00:00.000Z] "- - -" 0 UF,URX 11 22 1234 - "-" "-" "-" "-" "10.0.0.1:9000"',
+    );
+  });
+  it('operators', () => {
+    assert.equal(line('%PROTOCOL% %UPSTREAM_PROTOCOL% %REQUESTED_SERVER_NAME%', connection), '- - a.example.com');
+  });
+  it('JSON says which protocol it is', () => {
+    const value = JSON.parse(lineOf(jsonFormat, connection));
+    assert.equal(value.protocol, 'TLS');
+    assert.equal(value.method, null);
+    assert.equal(value.path, null);
+    assert.equal(value.response_code_details, null);
+  });
+});
+
 describe('jsonFormat', () => {
   it('has the fields of the contract', () => {
     assert.deepEqual(JSON.parse(lineOf(jsonFormat, record)), {
@@ -206,6 +231,14 @@ describe('jsonFormat', () => {
     assert.equal(value.upstream_host, null);
     assert.equal(value.upstream_service_time_ms, null);
     assert.equal(value.user_agent, null);
+  });
+
+  it('has the name of the server where the client gave one', () => {
+    assert.equal(
+      JSON.parse(lineOf(jsonFormat, blankRecord({ requestedServerName: 'a.example.com' }))).requested_server_name,
+      'a.example.com',
+    );
+    assert.equal('requested_server_name' in JSON.parse(lineOf(jsonFormat, blankRecord())), false);
   });
 
   it('gives back the UTF-8 that arrived as bytes', () => {

@@ -67,6 +67,7 @@ const keys = {
   duration: Buffer.from(',"duration_ms":'),
   serviceTime: Buffer.from(',"upstream_service_time_ms":'),
   requestId: Buffer.from(',"request_id":'),
+  serverName: Buffer.from(',"requested_server_name":'),
 } as const;
 
 /** One JSON object with the fields of docs/reference/access-log.md; absent values are null. Always valid JSON, always ASCII. */
@@ -92,6 +93,10 @@ export const jsonFormat: LineFormat = {
     string(out, r.requestId);
     out.bytes(caller.of(r.traceId, r.principal, r.consumer, ''));
     string(out, r.requestHeader('user-agent') ?? '');
+    if (r.requestedServerName !== '') {
+      out.bytes(keys.serverName);
+      string(out, r.requestedServerName);
+    }
     out.byte(0x7d);
   },
 };

@@ -1,0 +1,130 @@
+import type { Socket } from 'node:net';
+import type { ReadBuffers } from '../../upstream/buffers.ts';
+import type { Wire } from '../../upstream/wire.ts';
+
+/** A read this large makes the next one go to a buffer of the pipe's own, out of which it is written without a copy. */
+const bulkBytes = 16 * 1024;
+/** So many small reads in a row give the buffer back. */
+const maxSmall = 16;
+
+/** Who is told what passes. */
+export interface PipeOwner {
+  onPassed(pipe: Pipe, bytes: number): void;
+  /** The source ended in good order and everything it sent is on its way. */
+  onEnd(pipe: Pipe): void;
+}
+
+/**
+ * One direction of a connection. At most one read waits for the sink, and the source is not read meanwhile: what a slow
+ * reader costs is one buffer.
+ */
+export class Pipe {
+  private readonly reads: ReadBuffers;
+  private readonly owner: PipeOwner;
+  private source: Socket | null = null;
+  private sink: Wire | null = null;
+  /** Reads go to this buffer while there is much to read. */
+  private own: Buffer | null = null;
+  private isBulk = false;
+  private small = 0;
+  /** The sink has not taken the last bytes. */
+  private waiting = false;
+  /** They are in `own`. */
+  private lent = false;
+  private closed = false;
+  /** The source has ended. */
+  ended = false;
+
+  constructor(reads: ReadBuffers, owner: PipeOwner) {
+    this.reads = reads;
+    this.owner = owner;
+  }
+
+  /** Joins the two sockets. The source is paused; `start` lets it flow. */
+  join(source: Socket, sink: Wire): void {
+    this.source = source;
+    this.sink = sink;
+    sink.socket.on('drain', () => this.onDrain());
+  }
+
+  start(): void {
+    if (!this.waiting && !this.closed) this.source?.resume();
+  }
+
+  /** For `net.connect({onread})`: where the next bytes go. */
+  readonly nextBuffer = (): Buffer => {
+    if (this.isBulk) return (this.own ??= this.reads.takePrivate());
+    if (this.own !== null && !this.lent) {
+      this.reads.givePrivate(this.own);
+      this.own = null;
+    }
+    return this.reads.shared;
+  };
+
+  /** Bytes that arrived in a buffer of `nextBuffer`, or that belong to nobody else. False: stop reading. */
+  read(bytes: number, into: Uint8Array): boolean {
+    const { own } = this;
+    const slice = into.subarray(0, bytes);
+    if (into === own) this.write(slice, true);
+    else this.write(into === this.reads.shared ? Buffer.from(slice) : slice, false);
+    this.adapt(bytes);
+    return !this.waiting && !this.closed;
+  }
+
+  /** Bytes that were read before the sockets were joined. */
+  push(bytes: Buffer): void {
+    this.write(bytes, false);
+  }
+
+  /** The source has ended: so does the sink once it has taken everything. */
+  end(): void {
+    if (this.ended || this.closed) return;
+    this.ended = true;
+    const socket = this.sink?.socket;
+    if (socket !== undefined && !socket.destroyed) socket.end();
+    this.owner.onEnd(this);
+  }
+
+  /** Both sockets are gone. */
+  close(): void {
+    this.closed = true;
+    if (this.own !== null && !this.lent) this.reads.givePrivate(this.own);
+    this.own = null;
+    this.source = null;
+    this.sink = null;
+  }
+
+  private adapt(bytes: number): void {
+    if (bytes >= bulkBytes) {
+      this.isBulk = true;
+      this.small = 0;
+    } else if (this.isBulk && ++this.small >= maxSmall) this.isBulk = false;
+  }
+
+  private write(bytes: Uint8Array, isOwn: boolean): void {
+    const { sink } = this;
+    if (sink === null || this.closed || sink.socket.destroyed) return;
+    this.owner.onPassed(this, bytes.length);
+    if (isOwn || sink.isDirect) {
+      if (sink.pass(bytes, this.onTaken)) return;
+      this.lent = isOwn;
+    } else if (sink.socket.write(bytes)) return;
+    this.waiting = true;
+    this.source?.pause();
+  }
+
+  private readonly onTaken = (): void => {
+    this.lent = false;
+    this.flow();
+  };
+
+  private onDrain(): void {
+    if (!this.lent) this.flow();
+  }
+
+  private flow(): void {
+    if (!this.waiting) return;
+    this.waiting = false;
+    if (!this.closed) this.source?.resume();
+  }
+}
