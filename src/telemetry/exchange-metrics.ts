@@ -41,6 +41,8 @@ interface Destination {
   readonly retry: Counter | null;
   /** By status, for exchanges without flags: the common case is one array look-up. */
   readonly plain: (Outcome | undefined)[];
+  /** gRPC exchanges that HTTP calls a success, by gRPC status. */
+  readonly grpc: (Outcome | undefined)[];
   readonly flagged: Map<string, Outcome>;
 }
 
@@ -54,6 +56,8 @@ interface Manager {
   readonly rateLimited: Counter;
 }
 
+/** The last code that gRPC knows. */
+const maxGrpcStatus = 16;
 const classNames = ['0', '1', '2', '3', '4', '5'] as const;
 
 /**
@@ -87,7 +91,9 @@ export class ExchangeMetrics {
       destination = this.#destination = this.#findDestination(record);
     }
     const status = record.responseCode;
-    let outcome = record.responseFlags === '' ? destination.plain[status] : destination.flagged.get(`${status} ${record.responseFlags}`);
+    let outcome: Outcome | undefined;
+    if (record.isGrpc === true) outcome = this.#grpcOutcome(destination, record);
+    else outcome = record.responseFlags === '' ? destination.plain[status] : destination.flagged.get(`${status} ${record.responseFlags}`);
     if (outcome === undefined) outcome = this.#makeOutcome(destination, status, record.responseFlags);
 
     outcome.requests.add(1);
@@ -150,6 +156,7 @@ export class ExchangeMetrics {
       timeout: none ? null : this.#counter('envoy_cluster_upstream_rq_timeout', labels),
       retry: none ? null : this.#counter('envoy_cluster_upstream_rq_retry', labels),
       plain: [],
+      grpc: [],
       flagged: new Map(),
     };
     this.#destinations.set(cluster, destination);
@@ -173,10 +180,30 @@ export class ExchangeMetrics {
     return manager;
   }
 
+  #grpcOutcome(destination: Destination, record: ExchangeRecord): Outcome {
+    const { responseCode, responseFlags, grpcStatus = -1 } = record;
+    if (responseFlags === '' && responseCode === 200 && grpcStatus >= 0 && grpcStatus <= maxGrpcStatus)
+      return (destination.grpc[grpcStatus] ??= this.#outcomeOf(destination, 200, '', grpcStatus));
+    const key = `${responseCode} ${responseFlags} ${grpcStatus}`;
+    const known = destination.flagged.get(key);
+    if (known !== undefined) return known;
+    const made = this.#outcomeOf(destination, responseCode, responseFlags, grpcStatus);
+    if (destination.flagged.size < 1000) destination.flagged.set(key, made);
+    return made;
+  }
+
   #makeOutcome(destination: Destination, status: number, flags: string): Outcome {
-    const labels = istioLabels(this.#identity, destination.service, destination.namespace, status, flags);
+    const outcome = this.#outcomeOf(destination, status, flags, null);
+    // Status codes are three digits; anything else would make the array sparse without bound.
+    if (flags === '' && status >= 0 && status < 1000) destination.plain[status] = outcome;
+    else if (destination.flagged.size < 1000) destination.flagged.set(`${status} ${flags}`, outcome);
+    return outcome;
+  }
+
+  #outcomeOf(destination: Destination, status: number, flags: string, grpcStatus: number | null): Outcome {
+    const labels = istioLabels(this.#identity, destination.service, destination.namespace, status, flags, grpcStatus);
     const { cluster } = destination;
-    const outcome: Outcome = {
+    return {
       requests: this.#counter('istio_requests_total', labels),
       duration: this.#metrics.histogram('istio_request_duration_milliseconds', 'milliseconds', labels),
       requestBytes: this.#metrics.histogram('istio_request_bytes', 'bytes', labels),
@@ -193,10 +220,6 @@ export class ExchangeMetrics {
               envoy_response_code_class: String((status / 100) | 0),
             }),
     };
-    // Status codes are three digits; anything else would make the array sparse without bound.
-    if (flags === '' && status >= 0 && status < 1000) destination.plain[status] = outcome;
-    else if (destination.flagged.size < 1000) destination.flagged.set(`${status} ${flags}`, outcome);
-    return outcome;
   }
 
   #counter(name: MetricName, labels: Labels): Counter {

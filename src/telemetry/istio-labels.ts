@@ -6,13 +6,20 @@ export interface GatewayIdentity {
   readonly namespace: string;
 }
 
-/** Istio's standard labels of an HTTP exchange. `service`, `namespace`, `flags`: '' when there are none. */
-export function istioLabels(identity: GatewayIdentity, service: string, namespace: string, status: number, flags: string): Labels {
+/** Istio's standard labels of an HTTP exchange. `service`, `namespace`, `flags`: '' when there are none. `grpcStatus`: -1 for none, null for what is not gRPC. */
+export function istioLabels(
+  identity: GatewayIdentity,
+  service: string,
+  namespace: string,
+  status: number,
+  flags: string,
+  grpcStatus: number | null,
+): Labels {
   return {
     ...common(identity, service, namespace, flags),
-    request_protocol: 'http',
+    request_protocol: grpcStatus === null ? 'http' : 'grpc',
     response_code: String(status),
-    grpc_response_status: '',
+    grpc_response_status: grpcStatus === null || grpcStatus < 0 ? '' : String(grpcStatus),
   };
 }
 

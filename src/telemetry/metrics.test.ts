@@ -141,6 +141,30 @@ describe('ExchangeMetrics', () => {
     assert.equal(aggregator.value('envoy_http_no_route', { envoy_http_conn_manager_prefix: '0.0.0.0:80' }), 1);
   });
 
+  it('tells gRPC calls apart by their status', () => {
+    const aggregator = new MetricsAggregator();
+    const { metrics } = worker(aggregator);
+    const exchanges = new ExchangeMetrics(metrics);
+    const call = blankRecord({ upstreamCluster: 'c', upstreamService: 's.n', upstreamServiceNamespace: 'n', isGrpc: true, grpcStatus: 0 });
+    exchanges.record(call);
+    exchanges.record(call);
+    exchanges.record({ ...call, grpcStatus: 12 });
+    exchanges.record({ ...call, grpcStatus: -1, responseFlags: 'UR' });
+    exchanges.record({ ...call, isGrpc: false, grpcStatus: -1 });
+    metrics.flush();
+    const text = aggregator.prometheus();
+    checkExposition(text);
+    const series = (status: string, flags: string, protocol: string, count: number): RegExp =>
+      new RegExp(
+        `^istio_requests_total\\{[^}]*grpc_response_status="${status}"[^}]*request_protocol="${protocol}"[^}]*response_flags="${flags}"[^}]*\\} ${count}$`,
+        'm',
+      );
+    assert.match(text, series('0', '-', 'grpc', 2));
+    assert.match(text, series('12', '-', 'grpc', 1));
+    assert.match(text, series('', 'UR', 'grpc', 1));
+    assert.match(text, series('', '-', 'http', 1));
+  });
+
   it('takes any status without making room for it for ever', () => {
     const aggregator = new MetricsAggregator();
     const { metrics } = worker(aggregator);

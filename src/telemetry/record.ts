@@ -44,6 +44,10 @@ export interface ExchangeRecord {
   /** Envoy's flags joined with `,`; empty when none. */
   responseFlags: string;
   responseCodeDetails: string;
+  /** The request speaks gRPC. */
+  isGrpc?: boolean;
+  /** gRPC's status of the response; -1 when it came to none. */
+  grpcStatus?: number;
   /** Body bytes. */
   bytesReceived: number;
   bytesSent: number;

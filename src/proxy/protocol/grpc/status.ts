@@ -1,5 +1,8 @@
 /** gRPC's words for what HTTP says ("gRPC over HTTP/2", "HTTP to gRPC Status Code Mapping"). */
 
+const unknown = 2;
+const lastCode = 16;
+
 /** Whether a request's or response's content type is gRPC's: `application/grpc`, alone or with `+proto`, `;charset=…`. */
 export function isGrpcType(contentType: string | null): boolean {
   if (contentType === null || !contentType.toLowerCase().startsWith('application/grpc')) return false;
@@ -8,10 +11,11 @@ export function isGrpcType(contentType: string | null): boolean {
   return next === 43 || next === 59;
 }
 
-/** A `grpc-status` field's number; -1 for none, 2 (unknown) for one that is no code. */
+/** A `grpc-status` field's number, 0–16; -1 for none, 2 (unknown) for one that is no code. */
 export function grpcStatusOf(value: string | null): number {
   if (value === null) return -1;
-  return /^\d{1,3}$/.test(value) ? Number(value) : 2;
+  const code = /^\d{1,2}$/.test(value) ? Number(value) : unknown;
+  return code <= lastCode ? code : unknown;
 }
 
 /** What a status of ours means to a gRPC client; Envoy maps local replies alike, a 200 too. */
