@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { serveHttp2 } from '../protocol/http2/server.ts';
-import { serveTcp } from '../protocol/tcp/serve.ts';
+import { serveTcp } from '../protocol/tcp/server.ts';
 import type { WorkerRuntime } from '../runtime.ts';
 import { readInto } from './accepted.ts';
 import type { ClientConnection } from './client.ts';
