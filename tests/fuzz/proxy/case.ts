@@ -69,7 +69,9 @@ export function makeCase(material: Material, random: Random): ProxyCase {
 
 function requestBytes({ requests, lively }: Material, random: Random): string {
   const bytes = random.below(3) === 0 ? random.pick(lively) : mutate(random.below(5) === 0 ? requests : lively, random);
-  const text = bytes.toString('latin1');
+  let text = bytes.toString('latin1');
+  // More than is kept in the small buffers that are used again.
+  if (random.below(12) === 0) text = text.replace('\r\n', `\r\nX-Long: ${'y'.repeat(5000)}\r\n`);
   return random.below(8) === 0 ? text.replace('HTTP/1.1', 'HTTP/1.0') : text;
 }
 
