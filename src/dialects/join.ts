@@ -67,6 +67,8 @@ function shifted(listener: Listener, by: number): Listener {
 
 function clash(a: Listener, b: Listener): boolean {
   if (a.kind !== 'gateway' || b.kind !== 'gateway' || a.port !== b.port) return false;
+  // UDP has ports of its own.
+  if ((a.protocol === 'udp') !== (b.protocol === 'udp')) return false;
   return a.address === b.address || isAny(a.address) || isAny(b.address);
 }
 

@@ -221,7 +221,7 @@ export function bundle(context: Context, secrets: readonly Secret[], name: strin
   const [first] = secrets;
   if (first === undefined) return null;
   if (secrets.length === 1) return keep(context, first);
-  const lists = secrets.flatMap(({ crl }) => (crl == null ? [] : [crl]));
+  const lists = secrets.flatMap(({ crl }) => crl ?? []);
   return keep(context, {
     name,
     certificate: null,
