@@ -27,6 +27,8 @@ export interface ServiceDefinition {
   readonly anyPort: boolean;
   /** Namespaces that may see it (Istio exportTo); absent: all. */
   readonly exportTo?: readonly string[];
+  /** Of the endpoints' certificates one must be among these names (ServiceEntry `subjectAltNames`); absent: no say. */
+  readonly subjectAltNames?: readonly string[];
   readonly origin: Origin;
 }
 

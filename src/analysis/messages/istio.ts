@@ -63,7 +63,8 @@ export const istioMessages = {
   WR0212: {
     severity: 'warning',
     title: 'Gateways disagree about a port',
-    explanation: 'Servers of one address and port speak different protocols (IST0145). The first one in file order counts.',
+    explanation:
+      'Servers of one address and port speak different protocols (IST0145). The first one in file order counts, the other is not served. HTTPS and TLS servers share a port, and so do HTTP, HTTP2 and GRPC ones.',
   },
   WR0213: {
     severity: 'info',
@@ -75,5 +76,23 @@ export const istioMessages = {
     severity: 'warning',
     title: 'Host is not visible here',
     explanation: '`exportTo` of the service or the VirtualService leaves this namespace out; it is treated as if it were not there.',
+  },
+  WR0215: {
+    severity: 'warning',
+    title: 'Another server has the host already',
+    explanation:
+      'Two TLS servers of one address and port have the same host: a connection names it once (SNI), and the first server in file order takes it. The same where the host of a VirtualService is more narrowly that of another server.',
+  },
+  WR0216: {
+    severity: 'warning',
+    title: 'TLS field has no effect',
+    explanation:
+      'The field says nothing in the TLS mode of its server. Without `mode` TLS is passed through (Istio: the mode is PASSTHROUGH), and no certificate of the gateway is used.',
+  },
+  WR0217: {
+    severity: 'warning',
+    title: 'Routes do not fit the protocol of the server',
+    explanation:
+      'The VirtualService reaches only servers that use none of its route lists: `http` runs on HTTP, HTTP2, GRPC and HTTPS servers, `tls` where TLS is passed through, `tcp` on TCP and on TLS that ends at the gateway.',
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -114,8 +114,8 @@ const rows: readonly {
     expect: { 'undeclared.test|80': 'random 10000 undeclared.test' },
   },
   {
-    name: 'TLS towards the service closes the cluster',
-    config: rule('host: s, trafficPolicy: {tls: {mode: SIMPLE}}'),
+    name: "TLS with the mesh's certificates closes the cluster",
+    config: rule('host: s, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}'),
     expect: { [plain]: 'least-request 10000 10.0.0.1,10.0.0.2 pending trafficPolicy.tls blocked' },
   },
   {
@@ -138,7 +138,7 @@ const rows: readonly {
     ),
     expect: {
       [plain]:
-        'least-request 10000 10.0.0.1,10.0.0.2 pending trafficPolicy.loadBalancer.consistentHash trafficPolicy.loadBalancer.warmup trafficPolicy.connectionPool.tcp.maxConnections trafficPolicy.connectionPool.http.maxRetries trafficPolicy.outlierDetection trafficPolicy.tunnel',
+        'least-request 10000 10.0.0.1,10.0.0.2 pending trafficPolicy.loadBalancer.consistentHash trafficPolicy.loadBalancer.warmup trafficPolicy.connectionPool.http.maxRetries trafficPolicy.outlierDetection trafficPolicy.tunnel trafficPolicy.connectionPool.tcp.maxConnections',
     },
   },
   {
@@ -212,9 +212,9 @@ const services: readonly { readonly name: string; readonly spec: string; readonl
     expect: 'static 10.2.0.1:8080*1@',
   },
   {
-    name: 'a unix socket is left out',
+    name: 'a unix socket',
     spec: 'hosts: [s.test], resolution: STATIC, ports: [{number: 80, name: http}], endpoints: [{address: "unix:///run/s"}, {address: 10.0.0.1}]',
-    expect: 'static 10.0.0.1:80*1@',
+    expect: 'static /run/s:0*1@ 10.0.0.1:80*1@',
   },
 ];
 

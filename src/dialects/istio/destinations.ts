@@ -1,6 +1,7 @@
 /** Destinations → clusters, weights and reasons why a share cannot be served. */
 import { isIP } from 'node:net';
 import type { Cluster, Endpoint } from '../../model/cluster.ts';
+import type { Origin } from '../../model/origin.ts';
 import type { WeightedDestination } from '../../model/route.ts';
 import type { Path, Resource } from '../dialect.ts';
 import { clusterName, undeclaredCluster, type ServiceDefinition, type ServiceIndex } from '../services.ts';
@@ -20,6 +21,8 @@ export interface DestinationBuilder {
   build(route: RouteDestination, at: DestinationPlace): WeightedDestination;
   /** Cluster of a declared service, without subset. */
   plain(service: ServiceDefinition, port: number): string;
+  /** Cluster of one address; port 0 for a Unix socket. */
+  address(name: string, endpoint: { readonly address: string; readonly port: number }, origin: Origin): string;
   /** Ports that can stand in for the one a destination leaves out; null when it needs none, empty when any can. */
   listenerPorts(route: RouteDestination, namespace: string | null): readonly number[] | null;
 }
@@ -59,6 +62,7 @@ export function createDestinations(index: ServiceIndex, rules: RuleBook, report:
       service: host,
       serviceNamespace: service.namespace,
       transport: 'plaintext',
+      ...protocolOf(service, port),
       declared: true,
       origin: service.origin,
       pending: [],
@@ -79,6 +83,22 @@ export function createDestinations(index: ServiceIndex, rules: RuleBook, report:
   return {
     clusters,
     plain: (service, port) => declaredCluster(service, service.host, port, null, {}),
+    address(name, { address, port }, origin) {
+      clusters.set(name, {
+        name,
+        discovery: 'static',
+        endpoints: [{ address, port, weight: 1, labels: {}, locality: '' }],
+        balancer: { policy: 'least-request', choices: 2 },
+        connectTimeoutMs: 10_000,
+        service: address,
+        serviceNamespace: null,
+        transport: 'plaintext',
+        declared: true,
+        origin,
+        pending: [],
+      });
+      return name;
+    },
     listenerPorts(route, namespace) {
       if (route.destination.port !== undefined) return null;
       const ports = index.resolve(route.destination.host, namespace)?.ports ?? [];
@@ -144,6 +164,14 @@ export function createDestinations(index: ServiceIndex, rules: RuleBook, report:
     },
   };
 }
+
+/** What the port's protocol says of HTTP. */
+function protocolOf(service: ServiceDefinition, port: number): { readonly protocol?: 'http2' } {
+  const protocol = service.ports.find((one) => one.number === port)?.protocol;
+  return protocol !== undefined && http2Protocols.has(protocol) ? { protocol: 'http2' } : {};
+}
+
+const http2Protocols: ReadonlySet<string> = new Set(['http2', 'grpc', 'grpc-web', 'kubernetes.io/h2c']);
 
 /** The only port of the service, else the listener's where the service has it. */
 function defaultPort(service: ServiceDefinition, listenerPort: number | null): number | null {

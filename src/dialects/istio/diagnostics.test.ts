@@ -120,14 +120,14 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
     ],
   },
   {
-    name: 'tls and tcp routes are warnings',
+    name: 'tls and tcp routes of the mesh are warnings',
     config: object(
       'VirtualService',
       'hosts: [a.test], tcp: [{route: [{destination: {host: b.test}}]}], tls: [{match: [{sniHosts: [a.test]}], route: [{destination: {host: b.test}}]}]',
     ),
     told: [
-      'WR0108 warning <tcp> spec.tcp does not run yet: TCP routes come in a later version',
-      'WR0108 warning <tls> spec.tls does not run yet: TLS pass-through routes come in a later version',
+      'WR0108 warning <tcp> spec.tcp does not run yet: in the mesh; at gateways it runs',
+      'WR0108 warning <tls> spec.tls does not run yet: in the mesh; at gateways it runs',
     ],
   },
   {
@@ -225,15 +225,12 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
     ],
   },
   {
-    name: 'servers that listen later',
+    name: 'a certificate that is nowhere; HTTP/2 without TLS is served',
     config: object(
       'Gateway',
       'servers: [{port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: c}, hosts: ["*"]}, {port: {number: 8080, name: h2, protocol: http2}, hosts: ["*"]}]',
     ),
-    told: [
-      'WR0108 warning <protocol> spec.servers[0].port.protocol does not run yet: HTTPS listens in a later version, port 443 stays closed',
-      'WR0108 warning <protocol> spec.servers[1].port.protocol does not run yet: port 8080 speaks HTTP/1.1, HTTP/2 without TLS comes in a later version',
-    ],
+    told: ["WR0333 error <c}> there is no Secret 'default/c'"],
   },
   {
     name: 'a server host that is none',
@@ -250,15 +247,12 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
     config:
       gateway +
       object('Gateway', 'servers: [{port: {number: 80, name: tls, protocol: TLS}, tls: {mode: PASSTHROUGH}, hosts: ["*"]}]', 'name: h'),
-    told: [
-      "WR0212 warning <port> port 80 is HTTP for Gateway 'default/g' and TLS here",
-      'WR0108 warning <protocol> spec.servers[0].port.protocol does not run yet: TLS listens in a later version, port 80 stays closed',
-    ],
+    told: ["WR0212 warning <port> port 80 is HTTP for Gateway 'default/g' and TLS here; this server is not served"],
   },
   {
-    name: 'upstream TLS is an error',
-    config: object('DestinationRule', 'host: a.test, trafficPolicy: {tls: {mode: SIMPLE}}'),
-    told: ['WR0109 error <tls> tls mode SIMPLE towards the service does not run yet; requests to it answer 503'],
+    name: "upstream TLS with the mesh's certificates is an error",
+    config: object('DestinationRule', 'host: a.test, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}'),
+    told: ["WR0109 error <tls> tls mode ISTIO_MUTUAL needs the mesh's certificates and does not run yet; requests answer 503"],
   },
   {
     name: 'retired fields of a DestinationRule',

@@ -15,7 +15,7 @@ export async function compileText(text: string, options: TranslateOptions = { ..
 }
 
 /** One line a diagnostic. */
-export function told(compiled: Compiled, only: RegExp = /^WR(01|02)/): string[] {
+export function told(compiled: Compiled, only: RegExp = /^WR(01|02|033)/): string[] {
   return compiled.diagnostics
     .filter(({ code }) => only.test(code))
     .map(({ code, severity, line, column, message }) => `${code} ${severity} ${line}:${column} ${message}`);

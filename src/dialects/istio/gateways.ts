@@ -1,12 +1,17 @@
 /** Gateway servers → sockets, and which VirtualServices answer for which hosts on them. */
-import { isIP } from 'node:net';
+import type { L4Forward } from '../../model/chain.ts';
 import type { Listener } from '../../model/listener.ts';
 import type { Path, Resource, TranslateOptions } from '../dialect.ts';
+import { chainsOf, narrowest } from './chains.ts';
+import type { Credentials } from './credentials.ts';
 import type { VirtualServiceItem } from './delegates.ts';
+import type { DestinationBuilder } from './destinations.ts';
 import { gatewayName, type RouteTable } from './entries.ts';
 import { intersection, isShort, isVisible, qualify } from './hosts.ts';
+import { closedForward, tcpChains, tlsChains, type L4Server, type L4Tools } from './l4-routes.ts';
 import { originAt, type Reporter } from './report.ts';
-import { gatewayKind, type Server } from './schema/gateway.ts';
+import { gatewayKind, parseEndpoint, type Server } from './schema/gateway.ts';
+import { openServer, serverLabel, splitHost, type OpenServer, type Role } from './servers.ts';
 import { hasLabels } from './services.ts';
 import { listenerOf, type Domain, type Socket } from './virtual-hosts.ts';
 
@@ -41,22 +46,24 @@ interface BoundServer {
   readonly server: Server;
   readonly path: Path;
   readonly selector: Readonly<Record<string, string>>;
-  /** Null: the server speaks a protocol that does not run yet. */
-  readonly socket: Socket | null;
+  /** Null: another process serves it, or it cannot be served. */
+  readonly open: OpenServer | null;
 }
 
-const plainProtocols: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB']);
+export interface GatewayTools extends L4Tools {
+  readonly table: RouteTable;
+  readonly credentials: Credentials;
+  readonly options: TranslateOptions;
+}
 
 export function gatewayListeners(
   resources: readonly Resource[],
   items: readonly VirtualServiceItem[],
-  table: RouteTable,
-  options: TranslateOptions,
-  report: Reporter,
+  tools: GatewayTools,
 ): GatewayTranslation {
+  const { table, options, report, build } = tools;
   const sockets = new Map<string, Socket>();
   const servers = new Map<string, BoundServer[]>();
-  const protocols = new Map<string, { readonly protocol: string; readonly gateway: string }>();
   for (const resource of resources) {
     if (resource.kind !== 'Gateway' || resource.dialect !== 'istio') continue;
     const bound: BoundServer[] = [];
@@ -67,112 +74,38 @@ export function gatewayListeners(
     const served = options.labels === null || hasLabels(options.labels, selector);
     for (const [index, server] of gateway.spec.servers.entries()) {
       const path = ['spec', 'servers', index];
-      if (served) checkProtocol(resource, server, path, protocols, report);
-      const socket = served ? openSocket(resource, server, path, options.bind, sockets, report) : null;
-      bound.push({ attached: new Set(), gateway: resource, server, path, selector: options.labels ?? selector, socket });
-      if (socket !== null && server.tls?.httpsRedirect === true)
-        for (const host of server.hosts) domainOf(socket, splitHost(host).dns).redirect ??= originAt(resource, path);
+      const open = served ? openServer(resource, server, path, { ...tools, bind: options.bind, sockets }) : null;
+      bound.push({ attached: new Set(), gateway: resource, server, path, selector: options.labels ?? selector, open });
+      if (open?.role === 'http' && server.tls?.httpsRedirect === true)
+        for (const host of open.hosts) domainOf(open.socket, host).redirect ??= originAt(resource, path);
     }
   }
-  const parents = new Map(items.map((item) => [item, bindVirtualService(item, servers, report)]));
+  const parents = new Map(items.map((item) => [item, bindVirtualService(item, servers, tools)]));
   const bound = [...servers.values()].flat();
+  for (const one of bound) if (one.open !== null) addDefaults(one, one.open, build);
   return {
     listeners: [...sockets.values()].map((socket) => listenerOf(socket, table, report)),
-    servers: bound.map(({ gateway, server, socket, attached }) => ({
+    servers: bound.map(({ gateway, server, open, attached }) => ({
       gateway,
       name: server.name ?? server.port.name,
-      listener: socket?.name ?? null,
+      listener: open?.socket.name ?? null,
       attached,
     })),
     parents,
   };
 }
 
-/** HTTP and its versions share a port, anything else does not. */
-function checkProtocol(
-  resource: Resource,
-  server: Server,
-  path: Path,
-  protocols: Map<string, { readonly protocol: string; readonly gateway: string }>,
-  report: Reporter,
-): void {
-  const { number, protocol } = server.port;
-  const key = `${server.bind ?? ''} ${number}`;
-  const known = protocols.get(key);
-  if (known === undefined) protocols.set(key, { protocol, gateway: `${resource.namespace}/${resource.name}` });
-  else if (known.protocol !== protocol && plainProtocols.has(known.protocol) !== plainProtocols.has(protocol))
-    report.add(
-      'WR0212',
-      resource,
-      [...path, 'port'],
-      `port ${number} is ${known.protocol} for Gateway '${known.gateway}' and ${protocol} here`,
-      {
-        hint: 'give one of the two another port',
-        key: true,
-      },
-    );
-}
-
-function openSocket(
-  resource: Resource,
-  server: Server,
-  path: Path,
-  defaultBind: string,
-  sockets: Map<string, Socket>,
-  report: Reporter,
-): Socket | null {
-  const { protocol, number } = server.port;
-  const { httpsRedirect: _redirect, ...tls } = server.tls ?? {};
-  if (server.port.targetPort !== undefined) report.pending(resource, [...path, 'port', 'targetPort'], 'the server listens on port.number');
-  if (server.defaultEndpoint !== undefined) report.pending(resource, [...path, 'defaultEndpoint']);
-  if (!plainProtocols.has(protocol)) {
-    report.pending(resource, [...path, 'port', 'protocol'], `${protocol} listens in a later version, port ${number} stays closed`);
-    return null;
-  }
-  if (protocol !== 'HTTP')
-    report.pending(resource, [...path, 'port', 'protocol'], `port ${number} speaks HTTP/1.1, HTTP/2 without TLS comes in a later version`);
-  for (const [field, value] of Object.entries(tls))
-    if (value !== undefined) report.pending(resource, [...path, 'tls', field], `it has no meaning on ${protocol}`);
-  const address = server.bind ?? defaultBind;
-  if (isIP(address) === 0) {
-    if (address.startsWith('unix://')) report.pending(resource, [...path, 'bind'], 'unix sockets listen in a later version');
-    else
-      report.add('WR0105', resource, [...path, 'bind'], `bind '${address}' is not an IP address`, {
-        hint: 'write an IP address, 0.0.0.0 for all',
-      });
-    return null;
-  }
-  const name = `${isIP(address) === 6 ? `[${address}]` : address}:${number}`;
-  const known =
-    sockets.get(name) ?? (isAny(address) ? [...sockets.values()].find((one) => one.port === number && isAny(one.address)) : undefined);
-  if (known !== undefined) return known;
-  const socket: Socket = { name, address, port: number, origin: originAt(resource, path), domains: new Map() };
-  sockets.set(name, socket);
-  return socket;
-}
-
-function isAny(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
-}
-
-/** `namespace/dns` of a server host; without a namespace every one. */
-function splitHost(host: string): { readonly namespace: string; readonly dns: string } {
-  const slash = host.indexOf('/');
-  return slash < 0
-    ? { namespace: '*', dns: host.toLowerCase() }
-    : { namespace: host.slice(0, slash), dns: host.slice(slash + 1).toLowerCase() };
-}
-
 function domainOf(socket: Socket, pattern: string): Domain {
   let domain = socket.domains.get(pattern);
   if (domain === undefined) {
-    domain = { bindings: new Map(), redirect: null };
+    domain = { bindings: new Map(), redirect: null, fallback: null };
     socket.domains.set(pattern, domain);
   }
   return domain;
 }
 
-function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<string, readonly BoundServer[]>, report: Reporter): Parent[] {
+function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<string, readonly BoundServer[]>, tools: GatewayTools): Parent[] {
+  const { report } = tools;
   const { resource, service } = item;
   const parents: Parent[] = [];
   const hosts = service.spec.hosts ?? [];
@@ -200,11 +133,12 @@ function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<strin
         for (const host of hosts) reached.add(host);
         continue;
       }
-      bindServer(item, name, one, hosts, reached);
+      bindServer(item, name, one, hosts, reached, { ...tools, named: (gateway) => resolveGateway(gateway, resource.namespace, servers) });
     }
     parents.push({ gateway: name, known: true, attached: bound.some(({ attached }) => attached.has(item)) });
   }
   if (!compared) return parents;
+  noticeUnusedRoutes(item, servers, report);
   for (const [index, host] of hosts.entries()) {
     if (reached.has(host)) continue;
     const full = qualify(host, resource.namespace);
@@ -219,13 +153,43 @@ function bindVirtualService(item: VirtualServiceItem, servers: ReadonlyMap<strin
   return parents;
 }
 
+const listOf = { http: 'http', https: 'http', tcp: 'tcp', tls: 'tcp', passthrough: 'tls' } as const satisfies Record<Role, string>;
+
+/** Lists of routes that no server takes. Whatever the mesh does with them is another matter. */
+function noticeUnusedRoutes(item: VirtualServiceItem, servers: ReadonlyMap<string, readonly BoundServer[]>, report: Reporter): void {
+  const { spec } = item.service;
+  const attached = [...servers.values()].flat().filter((one) => one.open !== null && one.attached.has(item));
+  if (attached.length === 0 || spec.gateways?.includes('mesh')) return;
+  const used = new Set(attached.flatMap(({ open }) => (open === null ? [] : [listOf[open.role]])));
+  for (const list of ['http', 'tls', 'tcp'] as const) {
+    if (!spec[list]?.length || used.has(list)) continue;
+    const protocols = [...new Set(attached.map(({ server }) => server.port.protocol))].join(', ');
+    report.add('WR0217', item.resource, ['spec', list], `no server takes ${list} routes: they speak ${protocols}`, {
+      key: true,
+      hint: hintFor[list],
+    });
+  }
+}
+
+const hintFor = {
+  http: 'http routes run on HTTP servers, and on HTTPS ones that end TLS',
+  tls: 'tls routes run where TLS is passed through: protocol: TLS and mode: PASSTHROUGH',
+  tcp: 'tcp routes run on TCP servers, and on TLS ones that end TLS',
+} as const;
+
+interface BindTools extends L4Tools {
+  readonly named: (written: string) => string;
+}
+
 function bindServer(
   item: VirtualServiceItem,
   name: string,
-  { gateway, server, selector, socket, attached }: BoundServer,
+  bound: BoundServer,
   hosts: readonly string[],
   reached: Set<string>,
+  tools: BindTools,
 ): void {
+  const { gateway, server, selector, open, attached } = bound;
   for (const serverHost of server.hosts) {
     const { namespace, dns } = splitHost(serverHost);
     if (namespace !== '*' && (namespace === '.' ? gateway.namespace : namespace) !== item.resource.namespace) continue;
@@ -234,13 +198,70 @@ function bindServer(
       if (pattern === null) continue;
       reached.add(host);
       attached.add(item);
-      if (socket === null || !item.service.spec.http?.length) continue;
-      const { bindings } = domainOf(socket, pattern);
+      if (open === null || (open.role !== 'http' && open.role !== 'https') || !item.service.spec.http?.length) continue;
+      if (open.role === 'https' && isAnothers(pattern, open, bound, tools.report)) continue;
+      const { bindings } = domainOf(open.socket, pattern);
       const known = bindings.get(item);
       if (known === undefined) bindings.set(item, { item, gateways: new Set([name]), labels: selector, namespace: gateway.namespace });
       else known.gateways.add(name);
     }
   }
+  if (open === null || !attached.has(item)) return;
+  const at: L4Server = {
+    gateway: name,
+    namespace: gateway.namespace,
+    labels: selector,
+    port: server.port.number,
+    hosts: open.hosts,
+    tls: open.tls,
+    named: tools.named,
+  };
+  if (open.role === 'passthrough') open.socket.chains.push(...tlsChains(item, at, tools));
+  else if (open.role === 'tcp' || open.role === 'tls') open.socket.chains.push(...tcpChains(item, at, tools));
+}
+
+/** Connections for the host end at a server with a narrower name: its rules hold for them, and its routes. */
+function isAnothers(pattern: string, { socket }: OpenServer, { gateway, server, path }: BoundServer, report: Reporter): boolean {
+  const holder = narrowest(socket.names, pattern);
+  if (holder === null || holder.label === serverLabel(gateway, server)) return false;
+  report.add('WR0215', gateway, [...path, 'hosts'], `'${pattern}' on ${socket.name} is served by ${holder.label}`, {
+    key: true,
+    hint: 'bind the VirtualService to the Gateway of that server',
+  });
+  return true;
+}
+
+/** What a server does with connections and requests that no VirtualService takes. */
+function addDefaults({ gateway, server, path }: BoundServer, { role, socket, hosts, tls }: OpenServer, build: DestinationBuilder): void {
+  const origin = originAt(gateway, [...path, ...(server.defaultEndpoint === undefined ? [] : ['defaultEndpoint'])]);
+  const endpoint = server.defaultEndpoint === undefined ? null : parseEndpoint(server.defaultEndpoint);
+  const label = serverLabel(gateway, server);
+  const cluster = endpoint === null ? null : build.address(`${label}/default`, endpoint, origin);
+  if (role === 'http' || role === 'https') {
+    for (const host of hosts) {
+      const domain = role === 'https' || cluster !== null ? domainOf(socket, host) : null;
+      // Wider names belong to other servers: their routes are not this one's.
+      if (domain !== null && cluster !== null) domain.fallback ??= { cluster, endpoint: server.defaultEndpoint ?? '', origin };
+    }
+    return;
+  }
+  const names = role === 'tcp' ? ['*'] : hosts;
+  if (names.length === 0) return;
+  const forward: L4Forward = closedForward(label, 'no route of a VirtualService takes the connection', origin);
+  const { blocked: _blocked, ...open } = forward;
+  socket.chains.push(
+    ...chainsOf(label, names, {
+      ...(role === 'passthrough' ? { isTls: true } : {}),
+      sources: [],
+      destinations: [],
+      tls,
+      forward:
+        cluster === null || endpoint === null
+          ? forward
+          : { ...open, destinations: [{ cluster, weight: 100, host: endpoint.address, port: endpoint.port, subset: null }] },
+      origin,
+    }),
+  );
 }
 
 /** An old form gives the namespace after a dot; a Gateway whose own name has dots comes first. */

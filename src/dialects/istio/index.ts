@@ -4,10 +4,13 @@ import type { Dialect } from '../dialect.ts';
 import { kindTable } from '../kubernetes-kinds.ts';
 import { buildServiceIndex } from '../services.ts';
 import { closeBrokenRules } from './broken-rules.ts';
+import { checkClientTls } from './client-tls-check.ts';
 import { refineClusters } from './clusters.ts';
+import { createCredentials } from './credentials.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import { createDestinations } from './destinations.ts';
 import { createRouteTable } from './entries.ts';
+import { refineForwards } from './forwards.ts';
 import { gatewayListeners } from './gateways.ts';
 import { meshListener } from './mesh.ts';
 import { noticeResource } from './notices.ts';
@@ -68,7 +71,9 @@ export const istio: Dialect = {
     for (const resource of own) noticeResource(resource, report);
     // Delegates and roots that no gateway reaches are looked at all the same.
     for (const item of items) table.rules(item);
-    const gateways = gatewayListeners(own, items, table, options, report);
+    const credentials = createCredentials(resources, report);
+    checkClientTls(own, credentials, report);
+    const gateways = gatewayListeners(own, items, { table, build, credentials, options, report });
     const listeners: Listener[] = [...gateways.listeners];
     const mesh = meshListener(items, index, table, build, report);
     if (mesh !== null) listeners.push(mesh);
@@ -78,6 +83,7 @@ export const istio: Dialect = {
         routes: table.routes,
         clusters: [...build.clusters.values()],
         consumers: [],
+        secrets: [...credentials.secrets.values()],
         status: statusesOf(own, items, gateways),
       },
       diagnostics: report.diagnostics,
@@ -88,8 +94,13 @@ export const istio: Dialect = {
     const index = buildServiceIndex(resources);
     const own = resources.filter((resource) => resource.dialect === 'istio');
     const rules = buildRuleBook(own, index, options.labels);
-    const clusters = closeBrokenRules(refineClusters(snapshot.clusters, rules), own, index, report);
-    const closed = closeScopes({ ...snapshot, clusters }, resources, index, options, report);
+    const muted = createReporter();
+    const credentials = createCredentials(resources, muted);
+    const subjectAltNames = (service: string): readonly string[] => index.resolve(service, null)?.subjectAltNames ?? [];
+    const refined = refineClusters(snapshot.clusters, { rules, resources: own, credentials, subjectAltNames, muted });
+    const forwards = refineForwards({ ...snapshot, clusters: refined.clusters }, refined.tcp, report);
+    const clusters = closeBrokenRules(forwards.clusters, own, index, report);
+    const closed = closeScopes({ ...forwards, clusters }, resources, index, options, report);
     return { snapshot: closed, diagnostics: report.diagnostics };
   },
 };

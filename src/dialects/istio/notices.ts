@@ -2,8 +2,10 @@
 import type { Path, Resource } from '../dialect.ts';
 import { pendingRuleFields } from './actions.ts';
 import { ignoredHeaderKeys } from './match.ts';
+import { runningTcpFields } from './clusters.ts';
 import type { Reporter } from './report.ts';
 import { destinationRuleKind, type DestinationRule } from './schema/destination-rule.ts';
+import { unixPath } from './schema/gateway.ts';
 import { serviceEntryKind, workloadEntryKind, type Workload } from './schema/service-entry.ts';
 import { virtualServiceKind, type HttpRoute, type VirtualService } from './schema/virtual-service.ts';
 
@@ -33,7 +35,6 @@ export function noticeResource(resource: Resource, report: Reporter): void {
   if (rule !== null) return noticeDestinationRule(resource, rule, report, retired);
   const entry = serviceEntryKind.of(resource);
   if (entry !== null) {
-    if (entry.spec.subjectAltNames?.length) report.pending(resource, ['spec', 'subjectAltNames'], 'upstream TLS comes in a later version');
     if (entry.spec.addresses?.length) report.pending(resource, ['spec', 'addresses'], 'traffic is routed by host name, not by address');
     for (const [index, endpoint] of (entry.spec.endpoints ?? []).entries())
       noticeWorkload(resource, endpoint, ['spec', 'endpoints', index], report);
@@ -44,8 +45,16 @@ export function noticeResource(resource: Resource, report: Reporter): void {
 }
 
 function noticeWorkload(resource: Resource, workload: Workload, path: Path, report: Reporter): void {
-  if (workload.address?.startsWith('unix://'))
-    report.pending(resource, [...path, 'address'], 'unix sockets are connected in a later version; the endpoint is left out');
+  if (workload.address?.startsWith('unix://') && unixPath(workload.address) === null)
+    report.add(
+      'WR0105',
+      resource,
+      [...path, 'address'],
+      `'${workload.address}' is not the path of a Unix socket; the endpoint is left out`,
+      {
+        hint: 'write unix:///path/to/socket',
+      },
+    );
   if (workload.network) report.pending(resource, [...path, 'network'], 'endpoints are reached by their address');
   if (workload.serviceAccount) report.pending(resource, [...path, 'serviceAccount'], 'identities come in a later version');
 }
@@ -53,8 +62,9 @@ function noticeWorkload(resource: Resource, workload: Workload, path: Path, repo
 type Retired = (path: Path, instead: string) => void;
 
 function noticeVirtualService(resource: Resource, { spec }: VirtualService, report: Reporter, retired: Retired): void {
-  if (spec.tls?.length) report.pending(resource, ['spec', 'tls'], 'TLS pass-through routes come in a later version');
-  if (spec.tcp?.length) report.pending(resource, ['spec', 'tcp'], 'TCP routes come in a later version');
+  const inMesh = spec.hosts?.length && (!spec.gateways?.length || spec.gateways.includes('mesh'));
+  for (const list of ['tls', 'tcp'] as const)
+    if (inMesh && spec[list]?.length) report.pending(resource, ['spec', list], 'in the mesh; at gateways it runs');
   for (const [index, rule] of (spec.http ?? []).entries()) {
     const path = ['spec', 'http', index];
     for (const field of pendingRuleFields) if (rule[field] !== undefined) report.pending(resource, [...path, field]);
@@ -95,6 +105,8 @@ function noticeRetired(rule: HttpRoute, path: Path, retired: Retired): void {
   }
 }
 
+const runningHttpFields: ReadonlySet<string> = new Set(['h2UpgradePolicy']);
+
 type Policy = NonNullable<DestinationRule['spec']['trafficPolicy']>;
 type PortPolicy = NonNullable<Policy['portLevelSettings']>[number];
 
@@ -115,7 +127,7 @@ function noticeDestinationRule(resource: Resource, { spec }: DestinationRule, re
 }
 
 function noticePolicy(resource: Resource, policy: Policy | PortPolicy, path: Path, report: Reporter, retired: Retired): void {
-  const { loadBalancer, connectionPool, outlierDetection, tls } = policy;
+  const { loadBalancer, connectionPool, outlierDetection } = policy;
   if (loadBalancer !== undefined) {
     const at = [...path, 'loadBalancer'];
     if (loadBalancer.simple === 'PASSTHROUGH') report.pending(resource, [...at, 'simple'], 'endpoints are chosen by LEAST_REQUEST instead');
@@ -128,12 +140,12 @@ function noticePolicy(resource: Resource, policy: Policy | PortPolicy, path: Pat
     const ring = loadBalancer.consistentHash?.minimumRingSize;
     if (ring !== undefined) retired([...at, 'consistentHash', 'minimumRingSize'], `write ringHash: {minimumRingSize: ${ring}}`);
   }
-  for (const [group, fields] of [
-    ['tcp', connectionPool?.tcp],
-    ['http', connectionPool?.http],
+  for (const [group, fields, running] of [
+    ['tcp', connectionPool?.tcp, runningTcpFields],
+    ['http', connectionPool?.http, runningHttpFields],
   ] as const)
     for (const [field, value] of Object.entries(fields ?? {}))
-      if (value !== undefined && field !== 'connectTimeout') report.pending(resource, [...path, 'connectionPool', group, field]);
+      if (value !== undefined && !running.has(field)) report.pending(resource, [...path, 'connectionPool', group, field]);
   if (outlierDetection !== undefined) {
     report.pending(resource, [...path, 'outlierDetection']);
     const errors = outlierDetection.consecutiveErrors;
@@ -143,13 +155,5 @@ function noticePolicy(resource: Resource, policy: Policy | PortPolicy, path: Pat
         `write consecutiveGatewayErrors: ${errors} (counts 502, 503 and 504, as it did), or consecutive5xxErrors: ${errors}`,
       );
   }
-  if (tls?.mode !== undefined && tls.mode !== 'DISABLE')
-    report.add(
-      'WR0109',
-      resource,
-      [...path, 'tls'],
-      `tls mode ${tls.mode} towards the service does not run yet; requests to it answer 503`,
-      { hint: 'without TLS: write mode: DISABLE', key: true },
-    );
-  for (const field of ['tunnel', 'proxyProtocol', 'retryBudget'] as const) if (field in policy) report.pending(resource, [...path, field]);
+  for (const field of ['tunnel', 'retryBudget'] as const) if (field in policy) report.pending(resource, [...path, field]);
 }

@@ -47,6 +47,7 @@ export function closeScopes(
   if (policies.length === 0) return snapshot;
   const gateways = gatewayLabels(resources, options);
   const listenerFilters = new Map<string, FilterConfig[]>();
+  const reasons = new Map<string, string>();
   const blocked = new Map<string, string>();
   for (const policy of policies) {
     let found = 0;
@@ -55,6 +56,7 @@ export function closeScopes(
       const filters = listenerFilters.get(listener.name) ?? [];
       filters.push(blockedFilter(policy));
       listenerFilters.set(listener.name, filters);
+      reasons.set(listener.name, policy.reason);
     };
     for (const listener of snapshot.listeners) if (policy.gateways && guards(policy, listener, gateways)) close(listener);
     for (const cluster of snapshot.clusters) {
@@ -72,13 +74,20 @@ export function closeScopes(
     ...snapshot,
     listeners: snapshot.listeners.map((listener) => {
       const filters = listenerFilters.get(listener.name);
-      return filters === undefined ? listener : { ...listener, filters: [...listener.filters, ...filters] };
+      if (filters === undefined) return listener;
+      return { ...listener, ...closedChains(listener, reasons.get(listener.name) ?? ''), filters: [...listener.filters, ...filters] };
     }),
     clusters: snapshot.clusters.map((cluster) => {
       const reason = blocked.get(cluster.name);
       return reason === undefined ? cluster : { ...cluster, blocked: cluster.blocked ?? reason };
     }),
   };
+}
+
+/** Filters see requests alone: what is no HTTP is closed by its chains. */
+function closedChains({ chains }: Listener, reason: string): Pick<Listener, 'chains'> {
+  if (chains === undefined) return {};
+  return { chains: chains.map((chain) => (chain.forward === null ? chain : { ...chain, forward: { ...chain.forward, blocked: reason } })) };
 }
 
 function policyOf(resource: Resource, report: Reporter): Policy | null {

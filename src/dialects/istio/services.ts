@@ -4,6 +4,7 @@ import { isRecord } from '../check.ts';
 import type { Resource } from '../dialect.ts';
 import type { ServiceDefinition, ServicePort } from '../services.ts';
 import { qualify } from './hosts.ts';
+import { unixPath } from './schema/gateway.ts';
 import { serviceEntryKind, workloadEntryKind, type ServiceEntry, type Workload } from './schema/service-entry.ts';
 
 type EntryPort = NonNullable<ServiceEntry['spec']['ports']>[number];
@@ -48,12 +49,12 @@ function define(resource: Resource, entry: ServiceEntry, selectable: readonly Wo
   const ports = (spec.ports ?? []).map((port): ServicePort => ({
     number: port.number,
     name: port.name,
-    protocol: (port.protocol ?? 'tcp').toLowerCase(),
+    protocol: port.protocol?.toLowerCase() ?? protocolByName(port.name),
   }));
   return spec.hosts.map((written) => {
     const host = qualify(written, resource.namespace);
     const own = selector === undefined && workloads.length === 0 && resolution !== 'STATIC';
-    const addresses = workloads.map((one) => one.address ?? '').filter((address) => !address.startsWith('unix://'));
+    const addresses = workloads.map((one) => one.address ?? '').filter((address) => unixPath(address) === null);
     return {
       host,
       namespace: resource.namespace,
@@ -68,18 +69,27 @@ function define(resource: Resource, entry: ServiceEntry, selectable: readonly Wo
       },
       anyPort: ports.length === 0,
       exportTo: spec.exportTo ?? ['*'],
+      ...(spec.subjectAltNames?.length ? { subjectAltNames: spec.subjectAltNames } : {}),
       origin: resource.origin,
     };
   });
 }
 
+/** Istio's port names: `http`, `grpc-api` …; anything else is TCP. */
+export function protocolByName(name: string): string {
+  const prefix = /^(http2|https|http|grpc-web|grpc|tcp|tls|mongo|mysql|redis)(?:-|$)/i.exec(name);
+  return prefix === null ? 'tcp' : prefix[1].toLowerCase();
+}
+
 function endpointOf(workload: Workload, port: EntryPort | undefined, number: number): Endpoint[] {
   const { address } = workload;
-  if (address === undefined || address === '' || address.startsWith('unix://')) return [];
+  if (address === undefined || address === '') return [];
+  const path = unixPath(address);
+  if (path === null && address.startsWith('unix://')) return [];
   return [
     {
-      address,
-      port: (port === undefined ? undefined : (workload.ports?.[port.name] ?? port.targetPort)) ?? number,
+      address: path ?? address,
+      port: path !== null ? 0 : ((port === undefined ? undefined : (workload.ports?.[port.name] ?? port.targetPort)) ?? number),
       // In protobuf 0 is "not set".
       weight: workload.weight || 1,
       labels: workload.labels ?? {},

@@ -28,7 +28,7 @@ export function statusesOf(
         supportedKinds: ['VirtualService'],
         conditions: [
           server.listener === null
-            ? condition('Programmed', false, 'NotServed', 'another process serves it, or its protocol does not run yet')
+            ? condition('Programmed', false, 'NotServed', 'another process serves it, or it cannot be served')
             : condition('Programmed', true, 'Programmed', `listens as ${server.listener}`),
         ],
       })),

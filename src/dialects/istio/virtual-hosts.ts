@@ -1,7 +1,9 @@
 /** The domains of a socket → virtual hosts of a listener. */
+import type { ConnectionChain } from '../../model/chain.ts';
 import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
 import type { Origin } from '../../model/origin.ts';
 import type { MatchEntry, Route, RuledOut, VirtualHost } from '../../model/route.ts';
+import { inOrder } from './chains.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import type { RouteTable } from './entries.ts';
 import { isCatchAll } from './match.ts';
@@ -18,24 +20,38 @@ interface Binding {
 export interface Domain {
   readonly bindings: Map<VirtualServiceItem, Binding>;
   redirect: Origin | null;
+  /** `defaultEndpoint` of the server: where requests go that no rule matches. */
+  fallback: { readonly cluster: string; readonly endpoint: string; readonly origin: Origin } | null;
 }
 
 /** One address and port; Gateways share it. */
 export interface Socket {
   readonly name: string;
+  /** IP address, or path of a Unix socket. */
   readonly address: string;
   readonly port: number;
   readonly origin: Origin;
+  /** What its servers speak; `tls`: whatever begins with a ClientHello. */
+  readonly group: 'http' | 'tcp' | 'tls';
+  /** The server that decided so. */
+  readonly first: { readonly protocol: string; readonly gateway: string };
   readonly domains: Map<string, Domain>;
+  /** In the order of the files. */
+  readonly chains: ConnectionChain[];
+  /** Host patterns of TLS servers, each with the server that has it. */
+  readonly names: Map<string, { readonly label: string; readonly file: string; readonly line: number }>;
 }
 
 export function listenerOf(socket: Socket, table: RouteTable, report: Reporter): Listener {
+  const chains = inOrder(socket.chains);
+  const http = socket.group === 'http' || chains.some((chain) => chain.forward === null);
   return {
     name: socket.name,
     kind: 'gateway',
     address: socket.address,
     port: socket.port,
-    protocol: 'http',
+    protocol: http ? 'http' : 'tcp',
+    ...(socket.group === 'http' ? {} : { chains }),
     dialect: 'istio',
     origin: socket.origin,
     canonicalisation: edgeCanonicalisation,
@@ -44,7 +60,7 @@ export function listenerOf(socket: Socket, table: RouteTable, report: Reporter):
     trustedCidrs: [],
     replyStyle: 'envoy',
     kongHeaders: false,
-    virtualHosts: virtualHosts(socket, table, report),
+    virtualHosts: http ? virtualHosts(socket, table, report) : [],
     filters: [],
     pending: [],
   };
@@ -56,7 +72,10 @@ function virtualHosts(socket: Socket, table: RouteTable, report: Reporter): Virt
   for (const [pattern, domain] of socket.domains) {
     const key =
       domain.redirect === null
-        ? [...domain.bindings.values()].map(({ item, gateways }) => `${item.resource.key}=${[...gateways].toSorted().join(',')}`).join(';')
+        ? [...domain.bindings.values()]
+            .map(({ item, gateways }) => `${item.resource.key}=${[...gateways].toSorted().join(',')}`)
+            .concat(domain.fallback?.cluster ?? [], domain.bindings.size === 0 ? pattern : [])
+            .join(';')
         : `redirect ${pattern}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { domains: [pattern], domain });
@@ -80,10 +99,11 @@ function virtualHosts(socket: Socket, table: RouteTable, report: Reporter): Virt
     const lists = bindings.map(({ item, gateways, labels, namespace }) =>
       table.entries(item, { kind: 'gateway', gateways, port: socket.port, labels, namespace }, ruledOut),
     );
-    const matches = lists.length === 1 ? lists[0] : merged(bindings, lists, table, report);
-    // As in Istio, hosts without a rule that can hold here are left to wider ones.
-    if (matches.length === 0) continue;
-    const { origin } = bindings[0].item.resource;
+    const rules = lists.length === 1 ? lists[0] : merged(bindings, lists, table, report);
+    const matches = domain.fallback === null ? rules : [...rules, fallbackEntry(domain.fallback, table)];
+    // As in Istio, hosts without a rule that can hold here are left to wider ones. With TLS they are another server's.
+    if (matches.length === 0 && (socket.group === 'http' || socket.names.size < 2)) continue;
+    const origin = bindings[0]?.item.resource.origin ?? domain.fallback?.origin ?? socket.origin;
     hosts.push({ name: domains[0], domains, origin, matches, filters: [], ...(ruledOut.length === 0 ? {} : { ruledOut }) });
   }
   return hosts;
@@ -121,6 +141,23 @@ function cut({ resource }: VirtualServiceItem, { origin, rule }: Route, report: 
     `rule ${rule} is never reached: a rule before it matches every request`,
     { hint: 'move the rule that matches everything to the end' },
   );
+}
+
+function fallbackEntry({ cluster, endpoint, origin }: NonNullable<Domain['fallback']>, table: RouteTable): MatchEntry {
+  const route = table.add({
+    id: `istio/Gateway/${cluster}`,
+    name: 'default-endpoint',
+    rule: 0,
+    origin,
+    action: {
+      kind: 'forward',
+      destinations: [{ cluster, weight: 100, host: endpoint, port: null, subset: null, filters: [] }],
+      allZeroStatus: 503,
+    },
+    filters: [],
+    pending: [],
+  });
+  return { route, index: 0, match: {}, rankReason: 'no rule of a VirtualService: defaultEndpoint of the server' };
 }
 
 /** Istio `tls.httpsRedirect`: 301 to the same authority, before any route is looked at. */

@@ -155,12 +155,21 @@ export const serverTls = lazily(() =>
       )
       .optional(),
     subjectAltNames: strings().optional(),
-    verifyCertificateSpki: strings().optional(),
-    verifyCertificateHash: strings().optional(),
+    verifyCertificateSpki: z.array(digest(/^[A-Za-z0-9+/]{43}=$/, 'base64 of a SHA-256 digest: 44 characters')).optional(),
+    verifyCertificateHash: z
+      .array(digest(/^(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$/, 'a SHA-256 digest: 64 hexadecimal digits'))
+      .optional(),
     minProtocolVersion: tlsVersion().optional(),
     maxProtocolVersion: tlsVersion().optional(),
     cipherSuites: strings().optional(),
   }),
 );
+
+/** A digest that is mistyped would fit no certificate, or be taken for no condition. */
+function digest(form: RegExp, expected: string) {
+  return z.string().superRefine((text, context) => {
+    if (!form.test(text)) context.addIssue({ code: 'custom', message: 'it is not a digest', params: issue({ hint: `write ${expected}` }) });
+  });
+}
 
 const tlsVersion = lazily(() => z.enum(['TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3']));

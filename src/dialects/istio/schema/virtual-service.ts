@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseNetwork } from '../../../decide/addresses.ts';
 import { issue } from '../../check.ts';
 import { defineKind } from '../../kubernetes-kinds.ts';
 import { kubernetesHead } from '../../kubernetes-object.ts';
@@ -207,21 +208,44 @@ const httpRoute = () =>
         });
     });
 
+/** `10.0.0.0/8`, `10.1.2.3`, of either family. */
+const subnet = () =>
+  z.string().superRefine((text, context) => {
+    const parsed = parseNetwork(text);
+    if (parsed === null || parsed.port !== -1)
+      context.addIssue({
+        code: 'custom',
+        message: `'${text}' is not a network`,
+        params: issue({ hint: 'write an IP address, with the length of its prefix: 10.0.0.0/8' }),
+      });
+  });
+
 const l4Match = {
-  destinationSubnets: strings,
+  destinationSubnets: () => z.array(subnet()),
   port: portNumber,
   sourceLabels: stringMap,
   gateways: strings,
   sourceNamespace: () => z.string(),
 };
-const l4Destinations = () => z.array(z.strictObject({ destination: destination(), weight: z.int().min(0).optional() })).min(1);
+const l4Destinations = () =>
+  z
+    .array(z.strictObject({ destination: destination(), weight: z.int().min(0).max(0x7fff_ffff).optional() }))
+    .min(1)
+    .superRefine((destinations, context) => {
+      if (destinations.length > 1 && destinations.every((one) => (one.weight ?? 0) === 0))
+        context.addIssue({
+          code: 'custom',
+          message: 'the weights add up to 0',
+          params: issue({ hint: 'give each destination a weight, for example 50 and 50' }),
+        });
+    });
 
 const tlsRoute = () =>
   z.strictObject({
     match: z
       .array(
         z.strictObject({
-          sniHosts: z.array(z.string()).min(1),
+          sniHosts: z.array(hostPattern()).min(1),
           destinationSubnets: l4Match.destinationSubnets().optional(),
           port: l4Match.port().optional(),
           sourceLabels: l4Match.sourceLabels().optional(),
@@ -240,7 +264,7 @@ const tcpRoute = () =>
         z.strictObject({
           destinationSubnets: l4Match.destinationSubnets().optional(),
           port: l4Match.port().optional(),
-          sourceSubnet: z.string().optional(),
+          sourceSubnet: subnet().optional(),
           sourceLabels: l4Match.sourceLabels().optional(),
           gateways: l4Match.gateways().optional(),
           sourceNamespace: l4Match.sourceNamespace().optional(),
@@ -289,3 +313,7 @@ export type HttpRoute = NonNullable<VirtualService['spec']['http']>[number];
 export type HttpMatch = NonNullable<HttpRoute['match']>[number];
 export type RouteDestination = NonNullable<HttpRoute['route']>[number];
 export type Redirect = NonNullable<HttpRoute['redirect']>;
+export type TcpRoute = NonNullable<VirtualService['spec']['tcp']>[number];
+export type TlsRoute = NonNullable<VirtualService['spec']['tls']>[number];
+export type TcpMatch = NonNullable<TcpRoute['match']>[number];
+export type TlsMatch = TlsRoute['match'][number];
