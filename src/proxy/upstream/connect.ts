@@ -94,11 +94,16 @@ function openTls(endpoint: EndpointState, transport: Transport, tls: TransportTl
     raw.on('error', (error) => void socket.destroy(error));
     if (read !== null) readAsStream(socket, read);
   }
-  // A session stands for a peer that was verified: one that never came to be usable is not kept.
   socket.on('session', (ticket) => {
     if (endpoint.transport === transport) endpoint.sessions.give(name, ticket, socket.getProtocol() !== 'TLSv1.3');
   });
-  socket.on('error', () => endpoint.sessions.drop(name));
+  let isReady = false;
+  socket.once('secureConnect', () => (isReady = true));
+  socket.on('error', () => {
+    if (!isReady) endpoint.sessions.drop(name);
+    // An alert that comes after the handshake (a client certificate refused in TLS 1.3) leaves the socket open.
+    socket.destroy();
+  });
   return socket;
 }
 
