@@ -122,6 +122,8 @@ export const failures = {
   requestTimeout: make('request-timeout', 'downstream', 'no', 'DT', 408, 'request_overall_timeout', 'request timeout'),
   headTimeout: make('head-timeout', 'downstream', 'no', 'DT', 408, 'request_header_timeout', 'request header timeout'),
   bodyTooLarge: make('body-too-large', 'downstream', 'no', '', 413, 'request_payload_too_large', 'Payload Too Large'),
+  misdirected: make('misdirected', 'downstream', 'no', '', 421, 'misdirected_request', 'Misdirected Request'),
+  overload: make('overload', 'internal', 'no', 'OM', 503, 'overload', 'overloaded'),
   badHead: make('bad-head', 'downstream', 'no', 'DPE', 400, 'http1.codec_error', 'Bad Request'),
   badRequestBody: make('bad-request-body', 'downstream', 'no', 'DPE', 400, 'http1.codec_error', 'Bad Request'),
   downstreamGone: make('downstream-gone', 'downstream', 'no', 'DC', 0, 'downstream_remote_disconnect', ''),

@@ -67,17 +67,17 @@ function canonicaliseRequest(x: Exchange): boolean {
   }
   context.method = head.method;
   context.scheme = scheme;
-  if (tls !== null && tls.serverName !== '') context.sni = tls.serverName;
+  context.sni = tls === null || tls.serverName === '' ? null : tls.serverName;
   context.localPort = config.port;
   context.remoteAddress = at.clientAddress(head, x.down.remoteAddress);
   x.requestId = at.isTrusted(x.down.remoteAddress) ? (head.get('x-request-id') ?? requestId()) : requestId();
-  // Before anything else is told: the connection was made for another host.
-  if (tls !== null && !tls.servesName(canonical.host)) {
-    x.down.reply(failureReply(failures.misdirected));
-    return false;
-  }
   if (canonical.kind === 'redirect') {
     x.down.reply({ status: 307, headers: [['location', canonical.location]], message: '', flag: '', details: 'path_normalized' });
+    return false;
+  }
+  // The connection was made for another host (RFC 9110 §15.5.20).
+  if (tls !== null && canonical.host !== '' && !tls.servesName(canonical.host)) {
+    x.down.reply(failureReply(failures.misdirected));
     return false;
   }
   context.authority = canonical.authority;

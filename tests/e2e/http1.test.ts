@@ -163,7 +163,6 @@ const refusals: readonly { name: string; send: string; status: number }[] = [
   { name: 'a chunk size that is none', send: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n', status: 400 },
   { name: 'two hosts', send: 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', status: 400 },
   { name: 'an underscore in a header name', send: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX_Y: b\r\n\r\n', status: 400 },
-  { name: 'the HTTP/2 preface', send: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: 501 },
   { name: 'CONNECT', send: 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nConnection: close\r\n\r\n', status: 405 },
   { name: 'a NUL in the path', send: 'GET /a%00b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', status: 400 },
 ];
@@ -173,13 +172,32 @@ await test('refuses what it must not carry, with the right status, and closes', 
   for (const row of refusals) {
     const received = await exchange(port, row.send);
     const status = Number(received.slice(9, 12));
-    assert.ok(
-      status === row.status || (row.name.includes('preface') && (status === 505 || status === 400)),
-      `${row.name}: ${received.slice(0, 60)}`,
-    );
+    assert.equal(status, row.status, `${row.name}: ${received.slice(0, 60)}`);
     assert.match(received, /\r\nconnection: close\r\n/, row.name);
   }
   assert.equal(backend.connections.filter((connection) => /XYZ|Host: b/.test(connection.received)).length, 0);
+});
+
+await test('the preface of HTTP/2 turns a connection to it, in any pieces, unless the listener speaks HTTP/1 only', async (t) => {
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+  const { port } = await proxied(
+    t,
+    answering(() => hello),
+  );
+  const client = await RawClient.connect(port);
+  for (const byte of preface) client.send(byte);
+  client.send(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+  // SETTINGS, of ours and then the acknowledgement of the client's.
+  const received = await client.until((text) => text.includes('\0\0\0\x04\x01'));
+  assert.equal(received.charCodeAt(3), 4);
+  client.close();
+  const later = await RawClient.connect(port);
+  later.send(`GET / HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await later.until((text) => text.endsWith('hello'));
+  later.send(preface);
+  assert.match((await later.toEnd()).slice(hello.length), /HTTP\/1\.1 50[15] /, 'not behind a request');
+  const plain = await proxied(t, () => undefined, { listener: { http2: false } });
+  assert.match(await exchange(plain.port, preface), /^HTTP\/1\.1 50[15] /);
 });
 
 await test('408 for a head that does not come to its end, nothing for a silent client', async (t) => {

@@ -31,7 +31,12 @@ export interface PeerTls {
   /** Hex; '' without. */
   readonly sessionId: string;
   readonly certificate: PeerCertificate | null;
-  /** Whether the certificate that we showed holds for this host (lower case, no port): else 421. */
+  /** The first URI among the names of our own certificate; '' without. */
+  readonly ownUri: string;
+  /**
+   * Whether requests for this host (lower case, no port) belong on this connection: else 421. On `weir` listeners the certificate
+   * that we showed must hold for it; elsewhere only for another host than the one the client asked for by SNI.
+   */
   servesName(host: string): boolean;
 }
 

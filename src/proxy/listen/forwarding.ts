@@ -1,10 +1,12 @@
 import type { RequestHead } from '../protocol/http1/head.ts';
 import type { Staging } from '../upstream/buffers.ts';
+import type { PeerTls } from './client.ts';
+import { clientCertHeader } from './client-cert-header.ts';
 
 const empty = Buffer.alloc(0);
 
 /**
- * X-Forwarded-For, X-Forwarded-Proto and X-Request-Id as the upstream gets them. Their bytes up to the request id are the
+ * X-Forwarded-For, X-Forwarded-Client-Cert, X-Forwarded-Proto and X-Request-Id as the upstream gets them. Their bytes up to the request id are the
  * same for every request of most connections: made once, while peer and scheme stay what they were.
  */
 export class Forwarding {
@@ -12,26 +14,35 @@ export class Forwarding {
   private before: string | null = null;
   private peer = '';
   private proto = '';
+  private tls: PeerTls | null = null;
+  private clientCert: string | null = null;
   private bytes: Buffer = empty;
 
-  /** Takes the client's lines out of the head. Its scheme is believed when it comes from a trusted hop. */
-  take(head: RequestHead, isTrusted: boolean, peer: string, scheme: string): void {
+  /**
+   * Takes the client's lines out of the head. Its scheme is believed when it comes from a trusted hop; what it says of client
+   * certificates never is: the head has dropped it.
+   */
+  take(head: RequestHead, isTrusted: boolean, peer: string, scheme: string, tls: PeerTls | null, withCertificate: boolean): void {
     const before = head.get('x-forwarded-for');
     if (before !== null) head.drop('x-forwarded-for');
     this.before = before;
     const proto = (isTrusted ? head.get('x-forwarded-proto') : null) ?? scheme;
     head.drop('x-forwarded-proto');
     head.drop('x-request-id');
-    if (peer === this.peer && proto === this.proto) return;
+    if (peer === this.peer && proto === this.proto && tls === this.tls) return;
+    this.tls = tls;
+    this.clientCert = clientCertHeader(tls, withCertificate);
     this.peer = peer;
     this.proto = proto;
-    this.bytes = Buffer.from(`${peer}\r\nx-forwarded-proto: ${proto}\r\nx-request-id: `, 'latin1');
+    const line = this.clientCert === null ? '' : `x-forwarded-client-cert: ${this.clientCert}\r\n`;
+    this.bytes = Buffer.from(`${peer}\r\n${line}x-forwarded-proto: ${proto}\r\nx-request-id: `, 'latin1');
   }
 
   /** The same as pairs of name and value, for HTTP/2. */
   pairs(out: string[], requestId: string): void {
-    const { before, peer } = this;
+    const { before, peer, clientCert } = this;
     out.push('x-forwarded-for', before === null ? peer : `${before}, ${peer}`, 'x-forwarded-proto', this.proto, 'x-request-id', requestId);
+    if (clientCert !== null) out.push('x-forwarded-client-cert', clientCert);
   }
 
   write(staging: Staging, requestId: string): void {

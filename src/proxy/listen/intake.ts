@@ -15,6 +15,7 @@ import { readProxyHeader } from './proxy-protocol.ts';
 import { IntakeRecord } from './intake-record.ts';
 import type { VerifyFailure } from './tls/client-certificate.ts';
 import type { Tls } from './tls/peer.ts';
+import type { HandshakeUser } from './tls/terminator.ts';
 
 /** Longest time to the end of a handshake (Envoy listener_filters_timeout, transport_socket_connect_timeout), ms. */
 const maxIntakeMs = 15_000;
@@ -23,7 +24,7 @@ const maxIntakeMs = 15_000;
  * An accepted connection of a listener with chains or PROXY headers, until it is known who serves it: PROXY header, a look at
  * the first bytes where the choice of the chain needs one, the chain, TLS. What waits here is bounded by time and by the readers' limits.
  */
-export class Intake implements LiveConnection, ClientConnection {
+export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
   socket: Socket;
   remoteAddress: string;
   remotePort: number;
@@ -222,6 +223,10 @@ export class Intake implements LiveConnection, ClientConnection {
     this.socket = socket;
     this.tls = tls;
     this.ready();
+  }
+
+  get isStrict(): boolean {
+    return this.at.config.dialect === 'weir';
   }
 
   onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void {

@@ -121,7 +121,7 @@ export class ListenerRuntime {
   takeForwarding(head: RequestHead, x: Exchange, context: RequestContext): string {
     const peer = x.down.remoteAddress;
     const isTrusted = this.config.trustedHops > 0 || (this.trusted !== null && this.isTrusted(peer));
-    x.forwarding.take(head, isTrusted, peer, context.scheme);
+    x.forwarding.take(head, isTrusted, peer, context.scheme, x.down.tls, this.config.dialect === 'istio');
     return this.config.kongHeaders ? this.kongRequestHeaders(head, x, context, isTrusted) : '';
   }
 

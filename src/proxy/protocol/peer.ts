@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import { joinAddress, plainAddress } from '../../base/ip.ts';
+import type { ConnectionChain } from '../../model/chain.ts';
 import type { ClientConnection, PeerTls } from '../listen/client.ts';
 
 let connectionIds = 0;
@@ -14,6 +15,7 @@ export class Peer {
   remoteAddress = '';
   remotePort = 0;
   tls: PeerTls | null = null;
+  chain: ConnectionChain | null = null;
   protected socket: Socket = unattached;
   private client: ClientConnection | null = null;
 
@@ -26,11 +28,31 @@ export class Peer {
       this.remoteAddress = plainAddress(socket.remoteAddress ?? '');
       this.remotePort = socket.remotePort ?? 0;
       this.tls = null;
+      this.chain = null;
     } else {
       this.remoteAddress = client.remoteAddress;
       this.remotePort = client.remotePort;
       this.tls = client.tls;
+      this.chain = client.chain;
     }
+  }
+
+  /** What is known of the connection, for other code to serve it. */
+  protected asClient(peeked: Buffer): ClientConnection {
+    const { client, socket, remoteAddress, remotePort, tls, chain } = this;
+    return {
+      socket,
+      remoteAddress,
+      remotePort,
+      directRemoteAddress: client?.directRemoteAddress ?? remoteAddress,
+      directRemotePort: client?.directRemotePort ?? remotePort,
+      localAddress: client?.localAddress ?? plainAddress(socket.localAddress ?? ''),
+      localPort: client?.localPort ?? socket.localPort ?? 0,
+      tls,
+      serverName: '',
+      chain,
+      peeked,
+    };
   }
 
   /** `ip:port` of our end. */

@@ -3,7 +3,7 @@ import { createSecureContext, createServer, type SecureContext, type Server, typ
 import { certificatesFor, certificatesHold, type ServerCertificate } from './certificates.ts';
 import { judgeClient, type Verdict, type VerifyFailure } from './client-certificate.ts';
 import { contextOptions, type TlsMaterial } from './context.ts';
-import { Tls } from './peer.ts';
+import { type Shown, Tls } from './peer.ts';
 import type { TicketKeys } from './tickets.ts';
 
 /** Of one handshake; exactly one of them is called, once. */
@@ -11,6 +11,8 @@ export interface HandshakeUser {
   onSecure(socket: TLSSocket, tls: Tls): void;
   /** The socket is gone or about to be. */
   onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void;
+  /** The certificate must hold for every host that is asked for. */
+  readonly isStrict: boolean;
 }
 
 /** The handshake's end is the intake's to time; Node's own limit stands far behind it, ms. */
@@ -22,7 +24,7 @@ const maxContexts = 4096;
  * Ends TLS for the chains that say so in the same words: one per set of certificates, authorities and options in a worker. A new
  * revision with others has another one, and connections that this one took go on.
  */
-export class TlsTerminator {
+export class TlsTerminator implements Shown {
   readonly id: string;
   private readonly material: TlsMaterial;
   private readonly server: Server;
@@ -30,6 +32,10 @@ export class TlsTerminator {
   private keysEpoch: number;
   private readonly contexts = new Map<string, SecureContext>();
   private readonly users = new WeakMap<object, HandshakeUser>();
+  private readonly strictly: Shown = {
+    ownUri: (serverName) => this.ownUri(serverName),
+    isFor: (serverName, host) => certificatesHold(certificatesFor(this.material.certificates, serverName), host),
+  };
 
   /** Throws when OpenSSL refuses the certificates or the ciphers. */
   constructor(material: TlsMaterial, keys: TicketKeys) {
@@ -68,12 +74,10 @@ export class TlsTerminator {
     own.emit('connection', socket);
   }
 
-  /** Whether a certificate that is shown to clients that ask for `serverName` is for `host`. */
-  holds(serverName: string, host: string): boolean {
-    return certificatesHold(certificatesFor(this.material.certificates, serverName), host);
+  isFor(serverName: string, host: string): boolean {
+    return serverName === '' || serverName === host || this.strictly.isFor(serverName, host);
   }
 
-  /** The first URI among the names of the certificate that is shown; '' without. */
   ownUri(serverName: string): string {
     return certificatesFor(this.material.certificates, serverName)[0]?.uriSans[0] ?? '';
   }
@@ -111,8 +115,7 @@ export class TlsTerminator {
       socket.destroy();
       return user.onHandshakeFailed(verdict.failure, verdict.reason);
     }
-    const tls: Tls = new Tls(socket, verdict.certificate, (host) => this.holds(tls.serverName, host));
-    user.onSecure(socket, tls);
+    user.onSecure(socket, new Tls(socket, verdict.certificate, user.isStrict ? this.strictly : this));
   }
 
   private judge(socket: TLSSocket): Verdict {

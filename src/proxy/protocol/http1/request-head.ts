@@ -152,6 +152,10 @@ export class RequestHead extends Head {
         // CGI programs read `Proxy` as the variable HTTP_PROXY ("httpoxy", CVE-2016-5385).
         this.dropLine(i);
         return 0;
+      case Known.forwardedClientCert:
+        // Upstreams take it for our word on a client certificate: only ours goes on (Envoy SANITIZE).
+        this.dropLine(i);
+        return 0;
       default:
         return super.onKnown(id, i);
     }

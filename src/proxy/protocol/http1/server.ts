@@ -7,10 +7,11 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import { onRequest } from '../../pipeline.ts';
 import { failureReply, renderFor } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
-import { Wire } from '../../upstream/wire.ts';
 import { Exchange, type Downstream } from '../exchange.ts';
-import { Peer, unattached } from '../peer.ts';
+import { serveHttp2 } from '../http2/server.ts';
+import { ClientSocket } from './client-socket.ts';
 import { RequestHead, type ResponseHead } from './head.ts';
+import { beginsHttp2 } from './http2-preface.ts';
 import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
 import { replyLines } from './reply-lines.ts';
@@ -19,14 +20,10 @@ import { drainBytes, drainMs, Linger, lingerMs, type State } from './state.ts';
 import { idleAt, timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
 
-const noWire = new Wire(unattached);
-const ignore = (): void => undefined;
-
 /** A client connection speaking HTTP/1.1: one exchange at a time, pipelined requests in order. */
-export class ServerConnection extends Peer implements Downstream, BodySink {
+export class ServerConnection extends ClientSocket implements Downstream, BodySink {
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
-  private wire: Wire = noWire;
   private readonly head: RequestHead;
   private readonly request = new RequestBody();
   readonly out: ResponseWriter;
@@ -37,13 +34,14 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
   private readonly linger = new Linger();
   private drained = 0;
   private reading = false;
-  private paused = false;
   private clientEnded = false;
   /** The connection ends with the current response. */
   private closeAfter = false;
   /** 100 Continue went out for the current request. */
   private continued = false;
   private headStartedAt = 0;
+  /** Of the exchange before the connection's first. */
+  private firstSerial = 0;
   private idleSince = 0;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime) {
@@ -60,42 +58,19 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
   /** Serves an accepted socket until it closes; afterwards the object is ready for another one. */
   attach(socket: Socket, client: ClientConnection | null = null): void {
     const { at } = this;
-    this.meet(socket, client);
+    this.open(socket, client);
+    this.firstSerial = this.x.serial;
     this.state = 'idle';
     this.drained = 0;
     this.reading = false;
-    this.paused = false;
     this.clientEnded = false;
     this.closeAfter = false;
     this.continued = false;
-    this.wire = new Wire(socket);
     this.out.attach(this.wire);
     this.idleSince = performance.now();
     at.connections.add(this);
     this.worker.telemetry.connectionOpened(at.name);
     this.worker.wheel.arm(this.deadline, idleAt(this.at, this.idleSince));
-    socket.on('drain', this.onSocketDrain);
-    socket.on('end', this.onSocketEnd);
-    socket.on('error', ignore);
-    socket.on('close', this.onSocketClose);
-  }
-
-  /** The socket gives its bytes by events; else its maker calls `onChunk`. */
-  readEvents(socket: Socket): void {
-    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
-    socket.resume();
-  }
-
-  private readonly onSocketDrain = (): void => this.guard('onDrain');
-  private readonly onSocketEnd = (): void => this.guard('onEnd');
-  private readonly onSocketClose = (): void => this.onClosed();
-
-  private guard(task: 'onDrain' | 'onEnd' | 'read'): void {
-    try {
-      this[task]();
-    } catch (error) {
-      this.onFault(error);
-    }
   }
 
   /** No exchange and no byte of one: may be closed without loss. */
@@ -170,7 +145,7 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
   }
 
   /** Reads heads while there are bytes, nothing is under way and the client takes our answers. */
-  private read(): void {
+  protected read(): void {
     if (this.reading) return;
     this.reading = true;
     let more = true;
@@ -195,7 +170,8 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
       head.reset();
     }
     const used = head.parse(input.buffer, input.from, input.to);
-    if (used === 0) {
+    if (used === 0 || (used < 0 && this.x.serial === this.firstSerial && this.mayBeHttp2())) {
+      if (this.state !== 'head') return false;
       const { headTimeoutMs } = this.at.config.limits;
       if (headTimeoutMs > 0) this.worker.wheel.arm(this.deadline, this.headStartedAt + headTimeoutMs);
       return false;
@@ -277,16 +253,6 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
       this.pumpBody();
       this.x.attempt.flushBody();
     }
-  }
-
-  private pause(): void {
-    if (!this.paused) this.socket.pause();
-    this.paused = true;
-  }
-
-  private resume(): void {
-    if (this.paused) this.socket.resume();
-    this.paused = false;
   }
 
   reply(reply: LocalReply): void {
@@ -400,12 +366,12 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
     this.resume();
   }
 
-  private onDrain(): void {
+  protected onDrain(): void {
     if (this.state === 'exchange' || this.state === 'tunnel') this.x.attempt.onDownstreamDrain();
     else if (this.state === 'idle' || this.state === 'head') this.read();
   }
 
-  private onEnd(): void {
+  protected onEnd(): void {
     this.clientEnded = true;
     this.worker.staging.flushPosted();
     switch (this.state) {
@@ -427,10 +393,7 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
     }
   }
 
-  private onClosed(): void {
-    this.at.connections.delete(this);
-    this.worker.telemetry.connectionClosed(this.at.name);
-    this.worker.wheel.remove(this.deadline);
+  protected onClosed(): void {
     const wasTunnel = this.state === 'tunnel';
     this.state = 'closed';
     this.input.drop();
@@ -439,10 +402,35 @@ export class ServerConnection extends Peer implements Downstream, BodySink {
       this.x.attempt.cancel();
       this.x.end(performance.now());
     }
+    this.retire();
+  }
+
+  /** The object is ready for another socket. */
+  private retire(): void {
+    this.at.connections.delete(this);
+    this.worker.telemetry.connectionClosed(this.at.name);
+    this.worker.wheel.remove(this.deadline);
     this.head.reset();
     this.head.letGo();
     this.input.release();
     this.at.recycle(this);
+  }
+
+  /** HTTP/2 begins with what no HTTP/1 request is. True: the connection is its code's from now on, or waits for the rest of the preface. */
+  private mayBeHttp2(): boolean {
+    const { at, input, worker } = this;
+    if (input.buffer === null || at.config.http2 === false) return false;
+    const begins = beginsHttp2(input.buffer, input.from, input.to);
+    if (begins === 'more') this.head.reset();
+    if (begins !== 'yes') return begins === 'more';
+    const client = this.asClient(Buffer.from(input.buffer.subarray(input.from, input.to)));
+    this.detach();
+    this.state = 'closed';
+    input.drop();
+    this.retire();
+    worker.telemetry.connectionHandedOver(at.name);
+    serveHttp2(worker, at, client);
+    return true;
   }
 
   limitTime(at: number): void {

@@ -74,6 +74,7 @@ export const Known = {
   expect: 10,
   http2Settings: 11,
   proxy: 12,
+  forwardedClientCert: 13,
 } as const;
 
 /**
@@ -101,6 +102,8 @@ export function knownHeader(buf: Uint8Array, start: number, length: number): num
       return is(buf, start, 'proxy-connection') ? Known.proxyConnection : 0;
     case 17:
       return is(buf, start, 'transfer-encoding') ? Known.transferEncoding : 0;
+    case 23:
+      return is(buf, start, 'x-forwarded-client-cert') ? Known.forwardedClientCert : 0;
     default:
       return 0;
   }

@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { Deadline } from '../../../base/wheel.ts';
 import type { LocalReply } from '../../../filters/define.ts';
+import type { ConnectionChain } from '../../../model/chain.ts';
 import { failures, type Failure } from '../../failure.ts';
 import type { PeerTls } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
@@ -35,6 +36,7 @@ export interface StreamOwner {
   readonly directRemoteAddress: string;
   readonly connectionId: number;
   readonly tls: PeerTls | null;
+  readonly chain: ConnectionChain | null;
   /** A DATA frame's content was read. */
   onBody(bytes: number): void;
   /** Body bytes may still come that nobody takes. */
@@ -161,6 +163,9 @@ export class ServerStream implements Downstream, ResponseOutput {
   }
   get tls(): PeerTls | null {
     return this.owner?.tls ?? null;
+  }
+  get chain(): ConnectionChain | null {
+    return this.owner?.chain ?? null;
   }
 
   /** Bytes that arrived and wait here to be taken, frame heads included. */

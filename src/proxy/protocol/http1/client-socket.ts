@@ -1,0 +1,69 @@
+import type { Socket } from 'node:net';
+import type { ClientConnection } from '../../listen/client.ts';
+import { Wire } from '../../upstream/wire.ts';
+import { Peer, unattached } from '../peer.ts';
+
+const noWire = new Wire(unattached);
+const ignore = (): void => undefined;
+
+/** The socket of a client that speaks HTTP/1.1, and its events. One object serves many sockets, one after the other. */
+export abstract class ClientSocket extends Peer {
+  protected wire: Wire = noWire;
+  private paused = false;
+
+  protected abstract onDrain(): void;
+  protected abstract onEnd(): void;
+  protected abstract read(): void;
+  protected abstract onClosed(): void;
+  abstract onChunk(chunk: Buffer): void;
+  abstract onFault(error: unknown): void;
+
+  protected open(socket: Socket, client: ClientConnection | null): void {
+    this.meet(socket, client);
+    this.paused = false;
+    this.wire = new Wire(socket);
+    socket.on('drain', this.onSocketDrain);
+    socket.on('end', this.onSocketEnd);
+    socket.on('error', ignore);
+    socket.on('close', this.onSocketClose);
+  }
+
+  /** The socket gives its bytes by events; else its maker calls `onChunk`. */
+  readEvents(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
+    socket.resume();
+  }
+
+  /** Leaves the socket to somebody else, paused and without a listener of ours. */
+  protected detach(): void {
+    const { socket } = this;
+    socket.pause();
+    socket.removeAllListeners('data');
+    socket.off('drain', this.onSocketDrain);
+    socket.off('end', this.onSocketEnd);
+    socket.off('error', ignore);
+    socket.off('close', this.onSocketClose);
+  }
+
+  private readonly onSocketDrain = (): void => this.guard('onDrain');
+  private readonly onSocketEnd = (): void => this.guard('onEnd');
+  private readonly onSocketClose = (): void => this.onClosed();
+
+  protected guard(task: 'onDrain' | 'onEnd' | 'read'): void {
+    try {
+      this[task]();
+    } catch (error) {
+      this.onFault(error);
+    }
+  }
+
+  protected pause(): void {
+    if (!this.paused) this.socket.pause();
+    this.paused = true;
+  }
+
+  protected resume(): void {
+    if (this.paused) this.socket.resume();
+    this.paused = false;
+  }
+}
