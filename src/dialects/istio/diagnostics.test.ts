@@ -230,7 +230,7 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
       'Gateway',
       'servers: [{port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: c}, hosts: ["*"]}, {port: {number: 8080, name: h2, protocol: http2}, hosts: ["*"]}]',
     ),
-    told: ["WR0333 error <c}> there is no Secret 'default/c'"],
+    told: ["WR0333 error <c> there is no Secret 'default/c'"],
   },
   {
     name: 'a server host that is none',

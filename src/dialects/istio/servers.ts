@@ -51,16 +51,14 @@ export function openServer(resource: Resource, server: Server, path: Path, tools
     role === 'passthrough' || server.tls === undefined
       ? null
       : endTls(server.tls, role === 'https' ? ['h2', 'http/1.1'] : [], at, tools.credentials);
-  if (role === 'https' && hosts.length > 0)
-    socket.chains.push(
-      ...chainsOf(serverLabel(resource, server), hosts, {
-        sources: [],
-        destinations: [],
-        tls,
-        forward: null,
-        origin: originAt(resource, path),
-      }),
-    );
+  if (role === 'https' && hosts.length > 0) {
+    const label = serverLabel(resource, server);
+    const chains = chainsOf(label, hosts, { sources: [], destinations: [], tls, forward: null, origin: originAt(resource, path) });
+    for (const chain of chains) {
+      socket.chains.push(chain);
+      socket.https.set(chain, label);
+    }
+  }
   return { role, socket, hosts, tls };
 }
 
@@ -121,6 +119,7 @@ function socketOf(resource: Resource, server: Server, path: Path, role: Role, { 
       first: { protocol, gateway: owner },
       domains: new Map(),
       chains: [],
+      https: new Map(),
       names: new Map(),
     };
     sockets.set(name, socket);

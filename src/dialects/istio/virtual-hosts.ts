@@ -3,7 +3,7 @@ import type { ConnectionChain } from '../../model/chain.ts';
 import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
 import type { Origin } from '../../model/origin.ts';
 import type { MatchEntry, Route, RuledOut, VirtualHost } from '../../model/route.ts';
-import { inOrder } from './chains.ts';
+import { inOrder, narrowest } from './chains.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import type { RouteTable } from './entries.ts';
 import { isCatchAll } from './match.ts';
@@ -38,20 +38,22 @@ export interface Socket {
   readonly domains: Map<string, Domain>;
   /** In the order of the files. */
   readonly chains: ConnectionChain[];
+  /** Of the chains above those that end in HTTP, each with the label of its server. */
+  readonly https: Map<ConnectionChain, string>;
   /** Host patterns of TLS servers, each with the server that has it. */
   readonly names: Map<string, { readonly label: string; readonly file: string; readonly line: number }>;
 }
 
 export function listenerOf(socket: Socket, table: RouteTable, report: Reporter): Listener {
-  const chains = inOrder(socket.chains);
-  const http = socket.group === 'http' || chains.some((chain) => chain.forward === null);
+  const http = socket.group === 'http' || socket.https.size > 0;
+  const hosts = http ? virtualHosts(socket, table, report) : [];
   return {
     name: socket.name,
     kind: 'gateway',
     address: socket.address,
     port: socket.port,
     protocol: http ? 'http' : 'tcp',
-    ...(socket.group === 'http' ? {} : { chains }),
+    ...(socket.group === 'http' ? {} : { chains: inOrder(socket.chains.map((chain) => withHosts(chain, socket, hosts))) }),
     dialect: 'istio',
     origin: socket.origin,
     canonicalisation: edgeCanonicalisation,
@@ -60,10 +62,22 @@ export function listenerOf(socket: Socket, table: RouteTable, report: Reporter):
     trustedCidrs: [],
     replyStyle: 'envoy',
     kongHeaders: false,
-    virtualHosts: http ? virtualHosts(socket, table, report) : [],
+    virtualHosts: hosts,
     filters: [],
     pending: [],
   };
+}
+
+/** A connection that one server took reaches no host of another: its demands on clients may be weaker. */
+function withHosts(chain: ConnectionChain, socket: Socket, hosts: readonly VirtualHost[]): ConnectionChain {
+  const label = socket.https.get(chain);
+  if (label === undefined || socket.names.size < 2) return chain;
+  return { ...chain, virtualHosts: hosts.filter(({ name }) => ownerOf(socket, name) === label).map(({ name }) => name) };
+}
+
+/** The TLS server that takes connections for the host. */
+function ownerOf(socket: Socket, host: string): string {
+  return narrowest(socket.names, host)?.label ?? '';
 }
 
 /** Domains with the same VirtualServices share a virtual host. */
@@ -74,7 +88,7 @@ function virtualHosts(socket: Socket, table: RouteTable, report: Reporter): Virt
       domain.redirect === null
         ? [...domain.bindings.values()]
             .map(({ item, gateways }) => `${item.resource.key}=${[...gateways].toSorted().join(',')}`)
-            .concat(domain.fallback?.cluster ?? [], domain.bindings.size === 0 ? pattern : [])
+            .concat(domain.fallback?.cluster ?? [], domain.bindings.size === 0 ? pattern : [], ownerOf(socket, pattern))
             .join(';')
         : `redirect ${pattern}`;
     const group = groups.get(key);
