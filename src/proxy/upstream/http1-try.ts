@@ -247,6 +247,9 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   private switchProtocols(bytes: Buffer, from: number, to: number): void {
     const { x, head } = this;
     if (x.upgradeTo === '') return this.fail(failures.upstreamProtocol, 'upstream_reset_before_response_started{unexpected_upgrade}');
+    // What is left of the request would become the other protocol's first bytes.
+    if (!x.down.requestDone || this.postedAt === x.worker.staging.writes)
+      return this.fail(failures.upstreamProtocol, 'upstream_reset_before_response_started{upgrade_before_request_end}');
     this.phase = 'tunnel';
     x.firstByteAt = performance.now();
     this.connection?.usePrivate(true);

@@ -12,6 +12,8 @@ export interface Served {
   /** Offset of the request in the connection's bytes, and behind its head. */
   readonly from: number;
   readonly headEnd: number;
+  /** Behind its body; -1 until it is complete. */
+  end: number;
 }
 
 /** A whole head of a 101, perhaps behind interim responses. */
@@ -44,6 +46,8 @@ export class RequestReader {
       const end = endOfBody(bytes, current.from, current.headEnd);
       if (end < 0) return;
       current.complete = true;
+      current.end = end;
+      if (SWITCHES.test(current.sent)) this.tunnelAt = end;
       if (!current.answer.early) onAnswer(current);
       this.current = null;
       this.from = end;
@@ -52,7 +56,7 @@ export class RequestReader {
 
   private begin(head: string, headEnd: number): Served {
     const id = /\r\nx-request-id: (\S+)\r\n/.exec(head)?.[1] ?? '';
-    const served: Served = { id, answer: this.nextAnswer(head), sent: '', complete: false, from: this.from, headEnd };
+    const served: Served = { id, answer: this.nextAnswer(head), sent: '', complete: false, from: this.from, headEnd, end: -1 };
     this.served.push(served);
     return served;
   }
@@ -61,7 +65,8 @@ export class RequestReader {
   note(served: Served, piece: string): string {
     const text = piece.replaceAll(ID, served.id.padEnd(ID.length, '-'));
     served.sent += text;
-    if (SWITCHES.test(served.sent)) this.tunnelAt = served.headEnd;
+    // An early 101 comes before the rest of its request, which is no part of the tunnel.
+    if (served.complete && SWITCHES.test(served.sent)) this.tunnelAt = served.end;
     return text;
   }
 }

@@ -102,7 +102,8 @@ export class Lane {
       onClose: () => undefined,
     };
     const runtime = (kind: ProxyCase['listener']): ListenerRuntime => {
-      const options = { listener: { canonicalisation: canonicalisations[kind] } };
+      // HTTP/1.1 alone: what follows HTTP/2's preface would be frames.
+      const options = { listener: { canonicalisation: canonicalisations[kind], http2: false } };
       const snapshot = snapshotOf(LISTENER_PORT, [routeTo('b')], [clusterOf('b', [port])], options);
       const tables: RouteTables<RouteRuntime> = new RouteTables<RouteRuntime>(compileTables(snapshot), 1, (context) =>
         materialise(this.worker, tables, context),

@@ -160,7 +160,8 @@ function judgeTunnel(input: Buffer, { peers, ended }: Outcome): string {
   for (const { served, received } of peers) {
     const last = served.at(-1);
     if (last === undefined || !ended.some(({ requestId, responseCode }) => requestId === last.id && responseCode === 101)) continue;
-    const rest = received.subarray(last.headEnd);
+    // What follows the request, body included.
+    const rest = received.subarray(last.complete ? last.end : last.headEnd);
     if (!input.includes(rest)) return `a tunnel carried ${quote(rest)}, which the client did not send`;
   }
   return '';
