@@ -1,5 +1,6 @@
 /** Data workers without a control plane: a snapshot in, sockets out. */
 import { Worker } from 'node:worker_threads';
+import { SharedSeed } from '../../src/base/shared-seed.ts';
 import { createLimitMemory } from '../../src/decide/limit-store.ts';
 import type { Binding, FlatTables, FromWorker, ToWorker } from '../../src/model/events.ts';
 import { defaultLimits, edgeCanonicalisation, type HttpLimits, type Listener } from '../../src/model/listener.ts';
@@ -97,6 +98,8 @@ export class Rig {
   private log = '';
   private revision = 0;
   private readonly applied = new Map<number, number>();
+  /** Where the workers' session ticket keys come from. */
+  readonly tickets = new SharedSeed();
   private drained = 0;
   /** Exit code of the first worker that ended. */
   private exited: number | null = null;
@@ -117,7 +120,13 @@ export class Rig {
 
   private spawn(index: number, limitMemory: SharedArrayBuffer, accessLog: string): Promise<void> {
     const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), {
-      workerData: { index, limitMemory, metrics: new SharedArrayBuffer(metricsBytes), options: { accessLog } },
+      workerData: {
+        index,
+        limitMemory,
+        metrics: new SharedArrayBuffer(metricsBytes),
+        ticketSeed: this.tickets.memory,
+        options: { accessLog },
+      },
     });
     this.workers.push(worker);
     return new Promise((resolve, reject) => {
@@ -153,7 +162,12 @@ export class Rig {
   }
 
   async apply(snapshot: Snapshot): Promise<void> {
-    const bindings = snapshot.listeners.map((listener) => ({ listener: listener.name, address: listener.address, port: listener.port }));
+    const bindings = snapshot.listeners.map(({ name, address, port, protocol }) => ({
+      listener: name,
+      address,
+      port,
+      transport: protocol === 'udp' ? ('udp' as const) : ('tcp' as const),
+    }));
     await this.applyTables(compileTables(snapshot), bindings);
   }
 

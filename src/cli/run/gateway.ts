@@ -7,6 +7,7 @@ import { emptyState } from '../../control/state.ts';
 import { Supervisor } from '../../control/supervisor.ts';
 import type { SourceWatcher } from '../../control/watch.ts';
 import { watchSources } from '../../control/watch.ts';
+import { SharedSeed } from '../../base/shared-seed.ts';
 import { entryBeside } from '../../base/entry.ts';
 import { compilationFailed, listenerFailed, workerDied } from '../../control/problems.ts';
 import { createLimitMemory } from '../../decide/limit-store.ts';
@@ -36,6 +37,8 @@ export interface GatewayOptions {
 /** Unprogrammed listeners are tried again after this, ms. */
 const rebindMs = 2000;
 const maxDeathsShown = 10;
+/** TLS sessions can be resumed for so long at most, ms: then all tickets given out so far mean nothing any more. */
+const ticketMs = 3_600_000;
 
 /** One gateway in one process: compile worker, data workers, and what keeps them fed. */
 export class Gateway {
@@ -48,6 +51,7 @@ export class Gateway {
   readonly #supervisor: Supervisor;
   readonly #writer: LogWriter;
   readonly #metricIds = new Map<number, number>();
+  readonly #ticketTimer: NodeJS.Timeout;
   #watcher: SourceWatcher | null = null;
   #rebind: NodeJS.Timeout | null = null;
   #state: ServingState = emptyState;
@@ -66,6 +70,8 @@ export class Gateway {
     this.#bindings = new Bindings(options.ports);
     this.#discovery = new Discovery({ onChange: (changed) => this.#supervisor.endpoints(changed) });
     const limitMemory = createLimitMemory();
+    const tickets = new SharedSeed();
+    this.#ticketTimer = setInterval(() => tickets.rotate(), ticketMs).unref();
     this.#compiler = new Compiler({ limitMemory });
     this.#supervisor = new Supervisor({
       entry: entryBeside(import.meta.url, '../../proxy/worker'),
@@ -73,7 +79,7 @@ export class Gateway {
       workerData: (index): WorkerData => {
         const { id, buffer } = this.metrics.attach();
         this.#metricIds.set(index, id);
-        return { index, limitMemory, metrics: buffer, options: { accessLog: options.accessLog } };
+        return { index, limitMemory, metrics: buffer, ticketSeed: tickets.memory, options: { accessLog: options.accessLog } };
       },
       onMessage: (index, message) => this.#message(index, message),
       onDeath: (index, reason, delayMs) => {
@@ -164,6 +170,7 @@ export class Gateway {
   /** After `drain`, or at once. */
   async close(): Promise<void> {
     this.#stopped = true;
+    clearInterval(this.#ticketTimer);
     this.#watcher?.close();
     this.#discovery.close();
     if (this.#rebind !== null) clearTimeout(this.#rebind);
