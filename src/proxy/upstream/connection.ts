@@ -173,7 +173,9 @@ export class UpstreamConnection {
     if (user === null) {
       this.endpoint.learnIdle(performance.now() - this.idleSince);
       this.socket.destroy();
-    } else user.onUpstreamEnd();
+    } else if (this.connected) user.onUpstreamEnd();
+    // In the handshake: the error that says so follows.
+    else this.socket.destroy();
   }
 
   private onError(error: Error): void {

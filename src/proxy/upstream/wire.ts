@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
-/** What Node's handle of a TCP socket does for a write. No documented property: looked at before it is used. */
+/** What Node's handle of a TCP or Unix socket does for a write. No documented property: looked at before it is used. */
 interface Handle {
   /** 0 when the system has taken all of it, its error, or an object for a write that goes on. */
   writeBuffer(request: null, bytes: Uint8Array): unknown;
@@ -25,8 +25,10 @@ const maxDirectBytes = 16 * 1024;
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const isKnownNode = major === 26 && minor >= 10;
 
+const handleNames: ReadonlySet<string> = new Set(['TCP', 'Pipe']);
+
 function isHandle(value: unknown): value is Handle & object {
-  if (!isKnownNode || typeof value !== 'object' || value === null || value.constructor.name !== 'TCP') return false;
+  if (!isKnownNode || typeof value !== 'object' || value === null || !handleNames.has(value.constructor.name)) return false;
   return 'writeBuffer' in value && typeof value.writeBuffer === 'function' && 'writeQueueSize' in value && value.writeQueueSize === 0;
 }
 

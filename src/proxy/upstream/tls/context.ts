@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { err, ok, type Result } from '../../../base/result.ts';
 import type { ClientTls } from '../../../model/tls.ts';
@@ -42,7 +42,9 @@ export function clientContext(tls: ClientTls, secrets: Secrets, key: string): Re
 function make(tls: ClientTls, secrets: Secrets): Result<SecureContext, string> {
   const authorities = tls.ca === null ? null : secrets.find(tls.ca);
   if (tls.ca !== null && authorities === null) return err(`no_secret:${tls.ca}`);
-  if (authorities !== null && (authorities.ca === null || authorities.ca.trim() === '')) return err(`no_authorities_in_secret:${tls.ca}`);
+  if (authorities !== null && (authorities.ca ?? '').trim() === '') return err(`no_authorities_in_secret:${tls.ca}`);
+  // Node leaves out what it cannot read, and a bundle with half its authorities would look like a whole one.
+  if (authorities !== null && !isReadable(authorities.ca ?? '')) return err(`bad_secret_or_setting:${tls.ca}`);
   const own = tls.certificate === null ? null : secrets.find(tls.certificate);
   if (tls.certificate !== null && own === null) return err(`no_secret:${tls.certificate}`);
   if (own !== null && (own.certificate === null || own.privateKey === null)) return err(`no_certificate_in_secret:${tls.certificate}`);
@@ -62,6 +64,18 @@ function make(tls: ClientTls, secrets: Secrets): Result<SecureContext, string> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_TLS_CONTEXT';
     return err(`bad_secret_or_setting:${code}`);
+  }
+}
+
+/** Whether every certificate in it is one. */
+function isReadable(bundle: string): boolean {
+  const blocks = bundle.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0 || blocks.length !== (bundle.match(/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/g) ?? []).length) return false;
+  try {
+    for (const block of blocks) new X509Certificate(block);
+    return true;
+  } catch {
+    return false;
   }
 }
 
