@@ -49,8 +49,8 @@ export function diagnose(
   return {
     code,
     severity: options.severity ?? messages[code].severity,
-    message,
-    ...(options.hint === undefined ? {} : { hint: options.hint }),
+    message: withoutSecrets(message),
+    ...(options.hint === undefined ? {} : { hint: withoutSecrets(options.hint) }),
     file: place.file,
     line: place.line,
     column: place.column,
@@ -58,3 +58,16 @@ export function diagnose(
     docs: `docs/reference/diagnostics.md#${code.toLowerCase()}`,
   };
 }
+
+/**
+ * Messages quote what they are about, and a slip may have put a key where a name belongs. No name looks like PEM, or is a
+ * long run of base64 without the slashes of a path.
+ */
+function withoutSecrets(text: string): string {
+  if (text.length < shortestKey) return text;
+  const cut = text.indexOf('-----BEGIN');
+  const head = cut < 0 ? text : `${text.slice(0, cut)}(PEM text)`;
+  return head.replaceAll(/[A-Za-z0-9+/=]{64,}/g, (run) => (run.split('/').length > run.length / 12 ? run : `${run.slice(0, 8)}…`));
+}
+
+const shortestKey = 32;

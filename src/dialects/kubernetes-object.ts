@@ -55,14 +55,21 @@ export function identify(value: unknown): KubernetesIdentity | null {
   if (!isRecord(value) || typeof value.apiVersion !== 'string' || typeof value.kind !== 'string') return null;
   const slash = value.apiVersion.indexOf('/');
   const head = isRecord(value.metadata) ? value.metadata : {};
+  const group = slash < 0 ? '' : value.apiVersion.slice(0, slash);
+  // A quote that is not closed makes a name of all that follows: of a Secret that must not be shown.
+  const named = (text: unknown): text is string =>
+    typeof text === 'string' && text !== '' && (group !== '' || value.kind !== 'Secret' || secretName.test(text));
   return {
-    group: slash < 0 ? '' : value.apiVersion.slice(0, slash),
+    group,
     version: value.apiVersion.slice(slash + 1),
     kind: value.kind,
-    namespace: typeof head.namespace === 'string' && head.namespace !== '' ? head.namespace : 'default',
-    name: typeof head.name === 'string' ? head.name : '',
+    namespace: named(head.namespace) ? head.namespace : 'default',
+    name: named(head.name) ? head.name : '',
   };
 }
+
+/** DNS subdomain (Kubernetes object names). */
+const secretName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 /** Objects of a document with their paths: the document itself, or the items of a `kind: List`. */
 export function objectsOf(document: LocatedDocument): readonly { readonly path: Path; readonly value: unknown }[] {

@@ -133,6 +133,8 @@ export function checkedSecret(resource: Resource, now: number): Resource {
     const place = { file: resource.document.file, ...resource.document.locate([...resource.path, ...path], true) };
     diagnostics.push(diagnose(code, place, { kind: 'Secret', namespace: resource.namespace, name: resource.name }, message, { hint }));
   };
+  if (resource.name === '')
+    add('WR0105', ['metadata', 'name'], 'metadata.name is no name of Kubernetes', 'write small letters, digits, - and .');
   for (const [key, value] of Object.entries(secret.data ?? {}))
     if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value))
       add('WR0105', ['data', key], `data["${key}"] is not base64`, 'put plain text under stringData');
