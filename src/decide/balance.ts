@@ -1,4 +1,5 @@
 /** Choosing among weighted things. No call allocates. */
+import { hashStep, hashText, mixHash } from '../base/hash.ts';
 import type { Balancer } from '../model/cluster.ts';
 
 /** An endpoint as the balancer sees it: live state that outlives revisions. */
@@ -69,6 +70,30 @@ function pickLeastRequest(endpoints: readonly BalancedEndpoint[], choices: numbe
     if (endpoints[other].active * endpoints[best].weight < endpoints[best].active * endpoints[other].weight) best = other;
   }
   return best;
+}
+
+/**
+ * Index of the endpoint that `hash` belongs to, in proportion to the weights; -1 when none has weight. Weighted rendezvous
+ * hashing: every caller finds the same one, and an endpoint that comes or goes moves only its own share.
+ */
+export function pickByHash(endpoints: readonly { readonly weight: number; readonly key: string }[], hash: number): number {
+  let best = -1;
+  let bestScore = 0;
+  for (let i = 0; i < endpoints.length; i++) {
+    const { weight, key } = endpoints[i];
+    if (weight <= 0) continue;
+    const score = -weight / Math.log(rollOf(hashStep(hashText(key), hash)));
+    if (best < 0 || score > bestScore) {
+      best = i;
+      bestScore = score;
+    }
+  }
+  return best;
+}
+
+/** A hash as a number above 0 and below 1. */
+export function rollOf(hash: number): number {
+  return ((mixHash(mixHash(hash)) >>> 0) + 0.5) / 2 ** 32;
 }
 
 /**

@@ -10,6 +10,7 @@ import { Sockets } from './listen/sockets.ts';
 import { Terminators } from './listen/tls/terminators.ts';
 import { TicketKeys } from './listen/tls/tickets.ts';
 import { materialise } from './materialise.ts';
+import { UdpSockets } from './protocol/udp/sockets.ts';
 import { RouteTables } from './route/tables.ts';
 import type { RouteRuntime, WorkerRuntime } from './runtime.ts';
 import { WorkerTelemetry } from './worker-telemetry.ts';
@@ -37,6 +38,7 @@ export class DataWorker implements WorkerRuntime {
   lastRequestAt = 0;
   private readonly send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void;
   private readonly sockets: Sockets;
+  private readonly udp: UdpSockets;
   private readonly ticketKeys: TicketKeys;
   private readonly terminators: Terminators;
   private readonly listeners = new Map<string, ListenerRuntime>();
@@ -52,6 +54,7 @@ export class DataWorker implements WorkerRuntime {
     this.wheel = new Wheel(tickMs, performance.now(), this.onFault);
     this.chainContext = this.contextOf(null);
     this.sockets = new Sockets(this);
+    this.udp = new UdpSockets(this);
     this.ticketKeys = new TicketKeys(new SharedSeed(data.ticketSeed));
     this.terminators = new Terminators(this.ticketKeys);
     this.wheel.start();
@@ -124,7 +127,10 @@ export class DataWorker implements WorkerRuntime {
       if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain, terminatorOf));
       else known.apply(table, chain, terminatorOf);
     }
-    const failed = await this.sockets.apply(message.bindings, (name) => this.listeners.get(name) ?? null);
+    const find = (name: string): ListenerRuntime | null => this.listeners.get(name) ?? null;
+    const streams = message.bindings.filter(({ transport }) => transport !== 'udp');
+    const datagrams = message.bindings.filter(({ transport }) => transport === 'udp');
+    const failed = [...(await this.sockets.apply(streams, find)), ...(await this.udp.apply(datagrams, find))];
     const kept = new Set(tables.listenerNames());
     for (const [name, runtime] of this.listeners) if (!kept.has(name) && runtime.connections.size === 0) this.listeners.delete(name);
     this.send({ type: 'applied', revision: message.revision, failed });
@@ -154,6 +160,7 @@ export class DataWorker implements WorkerRuntime {
       clearInterval(timer);
       setImmediate(() => {
         this.sockets.closeAll();
+        this.udp.closeAll();
         for (const runtime of this.listeners.values()) for (const connection of runtime.connections) connection.close();
         this.telemetry.flush();
         this.send({ type: 'drained' });

@@ -124,7 +124,7 @@ export const metricNames = {
   weir_udp_datagrams_dropped_total: {
     type: 'counter',
     labels: ['route', 'reason'],
-    help: 'Datagrams dropped, by reason: sessions (the route has too many), no-upstream, blocked, queue.',
+    help: 'Datagrams dropped, by reason: sessions (there are too many), no-route, no-upstream, blocked, queue.',
   },
 
   envoy_http_downstream_rq_total: { type: 'counter', labels: manager, help: 'Requests of a listener.' },

@@ -4,15 +4,17 @@ import { createServer, type Server } from 'node:net';
 import { Wheel } from '../../src/base/wheel.ts';
 import { ConnectionCounts } from '../../src/decide/connection-counts.ts';
 import { createLimitMemory, SharedLimitStore } from '../../src/decide/limit-store.ts';
-import type { L4Destination, L4Forward } from '../../src/model/chain.ts';
+import type { ConnectionChain, L4Destination, L4Forward } from '../../src/model/chain.ts';
 import type { Cluster } from '../../src/model/cluster.ts';
 import type { FromWorker } from '../../src/model/events.ts';
+import type { HttpLimits } from '../../src/model/listener.ts';
 import { buildChain } from '../../src/proxy/chain/chain.ts';
 import type { ClientConnection } from '../../src/proxy/listen/client.ts';
 import { ListenerRuntime } from '../../src/proxy/listen/listener-runtime.ts';
 import { serveTcp } from '../../src/proxy/protocol/tcp/server.ts';
+import { UdpServer } from '../../src/proxy/protocol/udp/server.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
-import { RouteTables } from '../../src/proxy/route/tables.ts';
+import { type ListenerTable, RouteTables } from '../../src/proxy/route/tables.ts';
 import type { RouteRuntime, WorkerRuntime } from '../../src/proxy/runtime.ts';
 import { ReadBuffers, Staging } from '../../src/proxy/upstream/buffers.ts';
 import { ClusterSet } from '../../src/proxy/upstream/cluster-state.ts';
@@ -153,13 +155,7 @@ export class TcpLane extends Layer4Bench {
   private constructor(clusters: readonly Cluster[], forward: L4Forward) {
     super(clusters);
     this.forward = forward;
-    const snapshot = snapshotOf(1, [], clusters, {}, []);
-    const tables: RouteTables<RouteRuntime> = new RouteTables<RouteRuntime>(compileTables(snapshot), 1, () => {
-      throw new Error('no routes here');
-    });
-    const table = tables.listener(snapshot.listeners[0].name);
-    if (table === null) throw new Error('the listener is not in its own tables');
-    this.at = new ListenerRuntime(table, buildChain([], 'listener', this.worker.chainContext));
+    this.at = new ListenerRuntime(tableOf(forward), buildChain([], 'listener', this.worker.chainContext));
     this.server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
       const ends = { remoteAddress, remotePort, directRemoteAddress: remoteAddress, directRemotePort: remotePort, localAddress, localPort };
@@ -183,5 +179,49 @@ export class TcpLane extends Layer4Bench {
   close(): void {
     for (const connection of this.at.connections) connection.close();
     this.server.close();
+  }
+}
+
+/** A listener with one chain that forwards everything. */
+function tableOf(forward: L4Forward, limits: Partial<HttpLimits> = {}): ListenerTable<RouteRuntime> {
+  const chain: ConnectionChain = { name: 'all', serverNames: [], sources: [], destinations: [], tls: null, forward, origin };
+  const snapshot = snapshotOf(1, [], [], { limits, listener: { chains: [chain] } }, []);
+  const tables: RouteTables<RouteRuntime> = new RouteTables<RouteRuntime>(compileTables(snapshot), 1, () => {
+    throw new Error('no routes here');
+  });
+  const table = tables.listener(snapshot.listeners[0].name);
+  if (table === null) throw new Error('the listener is not in its own tables');
+  return table;
+}
+
+/** One UDP server of a worker. */
+export class UdpLane extends Layer4Bench {
+  readonly at: ListenerRuntime;
+  readonly server: UdpServer;
+
+  private constructor(clusters: readonly Cluster[], forward: L4Forward, limits: Partial<HttpLimits>) {
+    super(clusters);
+    this.at = new ListenerRuntime(tableOf(forward, limits), buildChain([], 'listener', this.worker.chainContext));
+    this.server = new UdpServer(this.worker, this.at, '127.0.0.1', 0);
+  }
+
+  static async start(clusters: readonly Cluster[], forward: L4Forward, limits: Partial<HttpLimits> = {}): Promise<UdpLane> {
+    const lane = new UdpLane(clusters, forward, limits);
+    const reason = await lane.server.open();
+    if (reason !== null) throw new Error(reason);
+    return lane;
+  }
+
+  get port(): number {
+    return this.server.boundPort;
+  }
+
+  /** Another revision, as a worker applies it: clusters first. */
+  apply(clusters: readonly Cluster[], forward: L4Forward): void {
+    this.configure(clusters);
+    const secrets = (): null => null;
+    this.clusters.apply((name) => clusters.find((cluster) => cluster.name === name) ?? null, secrets);
+    this.at.apply(tableOf(forward), buildChain([], 'listener', this.worker.chainContext));
+    this.server.apply(this.at);
   }
 }

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { SharedSeed } from '../../src/base/shared-seed.ts';
 import { createLimitMemory } from '../../src/decide/limit-store.ts';
-import type { Binding, FlatTables, FromWorker, ToWorker } from '../../src/model/events.ts';
+import type { Binding, ClusterDescription, FlatTables, FromWorker, ToWorker } from '../../src/model/events.ts';
 import { defaultLimits, edgeCanonicalisation, type HttpLimits, type Listener } from '../../src/model/listener.ts';
 import type { Cluster } from '../../src/model/cluster.ts';
 import type { Origin } from '../../src/model/origin.ts';
@@ -101,6 +101,8 @@ export class Rig {
   /** Where the workers' session ticket keys come from. */
   readonly tickets = new SharedSeed();
   private drained = 0;
+  private descriptions = 0;
+  private readonly described = new Map<number, ClusterDescription[][]>();
   /** Exit code of the first worker that ended. */
   private exited: number | null = null;
 
@@ -144,6 +146,7 @@ export class Rig {
         else if (message.type === 'fault') this.faults.push(message.stack);
         else if (message.type === 'log') this.log += Buffer.from(message.lines).toString('utf8');
         else if (message.type === 'drained') this.drained++;
+        else if (message.type === 'description') this.described.get(message.id)?.push([...message.clusters]);
         for (const run of this.waiting.splice(0)) run();
       });
     });
@@ -183,6 +186,23 @@ export class Rig {
     const lines = (): string[] => this.log.split('\n').filter((line) => line !== '');
     await this.until(() => lines().length >= count);
     return lines().map((line): Record<string, unknown> => JSON.parse(line));
+  }
+
+  /** Exchanges under way at upstreams, over all workers. */
+  async activeUpstream(): Promise<number> {
+    const id = ++this.descriptions;
+    this.described.set(id, []);
+    this.broadcast({ type: 'describe', id });
+    const found = (): readonly ClusterDescription[][] => this.described.get(id) ?? [];
+    await this.until(() => found().length === this.workers.length);
+    let active = 0;
+    for (const cluster of found().flat()) for (const endpoint of cluster.endpoints) active += endpoint.active;
+    return active;
+  }
+
+  /** Resolves once no exchange is under way at any upstream. */
+  async settled(): Promise<void> {
+    while ((await this.activeUpstream()) !== 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
   async drain(): Promise<void> {
