@@ -100,7 +100,9 @@ class Bench {
     const route = routeTo('b');
     const action = route.action.kind === 'forward' ? { ...route.action, timeoutMs: 3000 } : route.action;
     const rig = await Rig.start((port) =>
-      snapshotOf(port, [{ ...route, action }], [clusterOf('b', [backend.raw.port])], { listener: { canonicalisation: rules } }),
+      snapshotOf(port, [{ ...route, action }], [clusterOf('b', [backend.raw.port])], {
+        listener: { canonicalisation: rules, http2: false },
+      }),
     );
     t.after(async () => {
       await rig.close();

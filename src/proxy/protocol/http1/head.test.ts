@@ -159,10 +159,13 @@ describe('request heads that are accepted', () => {
     assert.deepEqual([head.upgrade, head.expectContinue], ['', false]);
   });
 
-  it('sees an expectation that nobody can meet', () => {
-    assert.equal(request(get('Expect: 100-continue')).hasUnknownExpectation, false);
-    assert.equal(request(get('Expect: 200-ok')).hasUnknownExpectation, true);
-    assert.equal(request('GET / HTTP/1.0\r\nExpect: x\r\n\r\n').hasUnknownExpectation, false);
+  it('refuses an expectation that nobody can meet', () => {
+    for (const value of ['200-ok', 'y 100-continue', '100-continue, 100-continue', '100-continue;a', '']) {
+      const head = request(get(`Expect: ${value}`));
+      assert.deepEqual([head.result, head.error], [-417, 'http1.expectation_unknown'], value);
+    }
+    const old = request('GET / HTTP/1.0\r\nExpect: x\r\nA: 1\r\n\r\n');
+    assert.equal(written(old), 'A: 1\r\n', 'means nothing in HTTP/1.0, and goes no further');
   });
 
   it('sees Expect: 100-continue and chunks', () => {

@@ -14,8 +14,6 @@ export class RequestHead extends Head {
   method = '';
   /** Expect is `100-continue` and the version is 1.1 (RFC 9110 §10.1.1). */
   expectContinue = false;
-  /** Expect is something else, which nobody can meet: 417 (RFC 9110 §10.1.1). */
-  hasUnknownExpectation = false;
   /** TE lists `trailers`: the client can take trailers. */
   trailersAllowed = false;
   /** Lines of Host; at most 1 after a parse that succeeded. */
@@ -34,7 +32,6 @@ export class RequestHead extends Head {
     this.clearHead();
     this.method = '';
     this.expectContinue = false;
-    this.hasUnknownExpectation = false;
     this.trailersAllowed = false;
     this.hostCount = 0;
     this.targetAt = 0;
@@ -142,8 +139,7 @@ export class RequestHead extends Head {
       case Known.host:
         return this.readHost(i);
       case Known.expect:
-        this.readExpect(i);
-        return 0;
+        return this.readExpect(i);
       case Known.te:
         if (hasToken(this.buf, this.valueStart(i), this.valueEnd(i), 'trailers')) this.trailersAllowed = true;
         this.dropLine(i);
@@ -161,10 +157,16 @@ export class RequestHead extends Head {
     }
   }
 
-  private readExpect(i: number): void {
+  /**
+   * Nobody can meet any other expectation than 100-continue: 417 (RFC 9110 §10.1.1), as servers that read one into a malformed value
+   * wait where others do not. In HTTP/1.0 it means nothing, and would mean something to an upstream that is spoken to in HTTP/1.1.
+   */
+  private readExpect(i: number): number {
     const start = this.valueStart(i);
-    if (this.valueEnd(i) - start === 12 && is(this.buf, start, '100-continue')) this.expectContinue = true;
-    else this.hasUnknownExpectation = true;
+    if (this.minor === 0) this.dropLine(i);
+    else if (this.valueEnd(i) - start === 12 && is(this.buf, start, '100-continue')) this.expectContinue = true;
+    else return this.fail(-417, 'http1.expectation_unknown');
+    return 0;
   }
 
   private readHost(i: number): number {
@@ -192,10 +194,6 @@ export class RequestHead extends Head {
     // What follows an offered upgrade may be the other protocol's bytes, and parsers differ: it is never read as another request.
     // In HTTP/1.0 too, where Upgrade means nothing (RFC 9110 §7.8), but not to every server.
     if (this.connectionUpgrade && this.upgradeAt !== -1) this.keepAlive = false;
-    if (this.minor === 0) {
-      this.expectContinue = false;
-      this.hasUnknownExpectation = false;
-    }
     if (this.chunked) this.bodyKind = 'chunked';
     else if (this.contentLength > 0) this.bodyKind = 'length';
     // What follows a CONNECT is the tunnel's; a body with it is read differently by different servers.

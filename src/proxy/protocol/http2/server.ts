@@ -53,6 +53,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
     this.pool = pool;
     socket.on('error', ignore);
     socket.once('close', () => this.onClosed());
+    // Sockets stay open for writing after the client's FIN: what is under way is answered, then the connection closes.
+    socket.once('end', () => this.leave());
     if (peeked !== null && peeked.length > 0) socket.unshift(peeked);
     this.session = performServerHandshake(socket, sessionOptions(at.config.limits));
     // What was read before goes to the session; this only has the socket read on.
