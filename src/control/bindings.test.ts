@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Bindings } from './bindings.ts';
 
@@ -93,4 +98,70 @@ test('a listener that comes back finds its own lingering socket, and a stranger 
   await bindings.plan([]);
   now = 30_000;
   assert.equal((await bindings.plan([listener('::', 8080)])).diagnostics[0].code, 'WR0701');
+});
+
+test('TCP and UDP share a port number, two of one kind do not', async () => {
+  const plain = listener('127.0.0.1', 53);
+  const udp = { ...plain, name: '127.0.0.1:53/udp', transport: 'udp' as const };
+  const bindings = new Bindings(new Map([[53, 0]]));
+  const first = await bindings.plan([plain]);
+  const [{ port }] = first.bindings;
+  const mapped = new Bindings(new Map([[53, port]]));
+  const plan = await mapped.plan([plain, udp]);
+  assert.deepEqual(
+    plan.bindings.map((binding) => [binding.listener, binding.port, binding.transport]),
+    [
+      ['127.0.0.1:53', port, 'tcp'],
+      ['127.0.0.1:53/udp', port, 'udp'],
+    ],
+  );
+  const twice = await new Bindings(new Map([[53, port]])).plan([udp, { ...udp, name: 'another/udp' }]);
+  assert.equal(twice.diagnostics[0].code, 'WR0703');
+});
+
+test('a UDP port that another process holds is an error', async () => {
+  const other = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address();
+  try {
+    const bindings = new Bindings(new Map());
+    const plan = await bindings.plan([{ ...listener('127.0.0.1', port), transport: 'udp' }]);
+    assert.equal(plan.diagnostics[0].code, 'WR0701');
+    assert.match(plan.diagnostics[0].message, /\(UDP\) is taken/);
+    assert.equal((await bindings.plan([listener('127.0.0.1', port)])).diagnostics.length, 0, 'TCP is free there');
+  } finally {
+    other.close();
+  }
+});
+
+test('a Unix socket: one that answers is taken, one that a dead process left is replaced, a file stays', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'weir-bindings-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const at = (name: string) => ({ ...listener(join(dir, name), 0), name: `unix:${name}` });
+  const alive = createServer().listen(join(dir, 'alive'));
+  await once(alive, 'listening');
+  t.after(() => alive.close());
+  const program = `require('net').createServer().listen(${JSON.stringify(join(dir, 'dead'))}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', program]);
+  assert.equal(existsSync(join(dir, 'dead')), true);
+  writeFileSync(join(dir, 'file'), 'precious');
+  const plan = await new Bindings(new Map([[0, 9]])).plan([
+    at('alive'),
+    at('dead'),
+    at('file'),
+    at('fresh'),
+    { ...at('fresh'), name: 'again' },
+  ]);
+  assert.deepEqual(
+    plan.bindings.map(({ listener: name, port }) => [name, port]),
+    [
+      ['unix:dead', 0],
+      ['unix:fresh', 0],
+    ],
+  );
+  assert.deepEqual(
+    plan.diagnostics.map(({ code }) => code),
+    ['WR0701', 'WR0701', 'WR0703'],
+  );
+  assert.equal(existsSync(join(dir, 'file')), true);
 });

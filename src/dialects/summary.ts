@@ -7,13 +7,19 @@ export function summarise(snapshot: Snapshot): SnapshotSummary {
   return {
     listeners: snapshot.listeners
       .filter(({ kind }) => kind === 'gateway')
-      .map(({ name, address, port, dialect, virtualHosts, origin }) => ({
+      .map(({ name, address, port, protocol, chains = [], dialect, virtualHosts, origin }) => ({
         name,
         address,
         port,
+        ...(protocol === 'udp' ? { transport: protocol } : {}),
         dialect,
-        hosts: virtualHosts.flatMap(({ domains }) => domains).slice(0, maxHosts),
-        routes: new Set(virtualHosts.flatMap(({ matches }) => matches.map(({ route }) => route))).size,
+        hosts: [
+          ...virtualHosts.flatMap(({ domains }) => domains),
+          ...chains.flatMap(({ forward, serverNames }) => (forward === null ? [] : serverNames)),
+        ].slice(0, maxHosts),
+        routes:
+          new Set(virtualHosts.flatMap(({ matches }) => matches.map(({ route }) => route))).size +
+          new Set(chains.flatMap(({ forward }) => forward?.route ?? [])).size,
         file: origin.file,
         line: origin.line,
       })),

@@ -84,6 +84,8 @@ export interface SnapshotSummary {
     readonly name: string;
     readonly address: string;
     readonly port: number;
+    /** Absent: tcp. */
+    readonly transport?: 'udp';
     readonly dialect: string;
     readonly hosts: readonly string[];
     readonly routes: number;
