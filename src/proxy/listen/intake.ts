@@ -7,7 +7,7 @@ import type { ConnectionChain } from '../../model/chain.ts';
 import type { Refusal } from '../../telemetry/listener-metrics.ts';
 import type { WorkerRuntime } from '../runtime.ts';
 import type { ClientConnection, LiveConnection, PeerTls } from './client.ts';
-import { ClientHelloReader } from './client-hello.ts';
+import { ClientHelloReader, type ClientHelloRead } from './client-hello.ts';
 import { looksLike } from './detect.ts';
 import { dispatch } from './dispatch.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
@@ -15,7 +15,7 @@ import { readProxyHeader } from './proxy-protocol.ts';
 import { IntakeRecord } from './intake-record.ts';
 import type { VerifyFailure } from './tls/client-certificate.ts';
 import type { Tls } from './tls/peer.ts';
-import type { HandshakeUser } from './tls/terminator.ts';
+import type { HandshakeUser, TlsTerminator } from './tls/terminator.ts';
 
 /** Longest time to the end of a handshake (Envoy listener_filters_timeout, transport_socket_connect_timeout), ms. */
 const maxIntakeMs = 15_000;
@@ -47,6 +47,9 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
   /** Of `bytes`, what the reader has had. */
   private helloAt = 0;
   private lookingSince = 0;
+  private isListening = false;
+  /** The ClientHello was read. */
+  private isGreeted = false;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime, socket: Socket) {
     this.worker = worker;
@@ -95,6 +98,8 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
 
   private listen(): void {
     const { socket } = this;
+    if (this.isListening) return;
+    this.isListening = true;
     socket.on('data', this.onData);
     socket.on('end', this.onEnd);
     socket.resume();
@@ -144,14 +149,13 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
     const early = chains.early(this);
     if (early === null) return this.refuse('no-chain', 'no chain is for these addresses');
     if (early !== 'look') return this.take(early);
-    const wasListening = this.stage === 'proxy' && this.at.expectsProxyHeader(this.directRemoteAddress);
     this.stage = 'look';
     this.lookingSince = now;
     const { detectTimeoutMs } = this.at.config;
     if (detectTimeoutMs !== undefined && detectTimeoutMs > 0)
       this.worker.wheel.arm(this.deadline, now + Math.min(detectTimeoutMs, this.limitMs));
-    if (!wasListening) this.listen();
-    if (this.peeked !== null) this.look();
+    this.listen();
+    this.look();
   }
 
   private look(): void {
@@ -162,7 +166,9 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
     this.helloAt = bytes.length;
     if (read.kind === 'more') return;
     if (read.kind === 'error') return this.refuse('client-hello', read.details);
+    if (this.chain !== null) return this.greet(this.chain, read);
     if (read.kind === 'hello') {
+      this.isGreeted = true;
       this.serverName = read.serverName;
       return this.chooseBy('tls');
     }
@@ -184,12 +190,17 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
   /** The first bytes did not come, or not all of them: a server that speaks first may be waited for. */
   private onDeadline(now: number): void {
     const { at, stage } = this;
-    if (stage === 'look' && this.helloAt === 0) {
+    if (stage === 'look' && this.chain === null && this.helloAt === 0) {
       const { remoteAddress, remotePort, localAddress, localPort } = this;
       const begins = at.config.detectTimeoutMs === undefined ? 'plain' : 'other';
       const chain = at.chains?.choose({ begins, serverName: '', remoteAddress, remotePort, localAddress, localPort }) ?? null;
       if (chain !== null && chain.forward !== null) return this.take(chain);
-    } else if (stage === 'look' && at.config.detectTimeoutMs !== undefined && this.hello.read(empty, 0, 0).kind === 'not-tls')
+    } else if (
+      stage === 'look' &&
+      this.chain === null &&
+      at.config.detectTimeoutMs !== undefined &&
+      this.hello.read(empty, 0, 0).kind === 'not-tls'
+    )
       return this.chooseBy('other');
     const end = this.lookingSince + this.limitMs;
     if (stage === 'look' && now < end) return this.worker.wheel.arm(this.deadline, end);
@@ -200,15 +211,35 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
   private take(chain: ConnectionChain): void {
     this.chain = chain;
     if (chain.tls === null) return this.ready();
-    const { socket, peeked } = this;
-    this.stage = 'tls';
     const terminator = this.at.terminator(chain);
     if (typeof terminator === 'string') return this.refuse('handshake', terminator);
+    if (!terminator.needsName || this.isGreeted) return this.endTls(terminator);
+    // Its chain is known, its certificate is not.
+    this.stage = 'look';
+    this.lookingSince = performance.now();
+    this.listen();
+    this.look();
+  }
+
+  private greet(chain: ConnectionChain, read: ClientHelloRead): void {
+    if (read.kind !== 'hello') return this.refuse('client-hello', 'the connection does not begin with a TLS handshake');
+    this.isGreeted = true;
+    this.serverName = read.serverName;
+    this.take(chain);
+  }
+
+  private endTls(terminator: TlsTerminator): void {
+    const { socket, peeked } = this;
+    this.stage = 'tls';
     this.stopListening();
     socket.off('close', this.onClose);
     if (peeked !== null) socket.unshift(peeked);
     this.bytes = null;
-    terminator.accept(socket, this);
+    try {
+      terminator.accept(socket, this.serverName, this);
+    } catch (error) {
+      this.refuse('handshake', error instanceof Error ? error.message : String(error));
+    }
   }
 
   private stopListening(): void {

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
-import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { certificatesFor, certificatesHold, type ServerCertificate } from './certificates.ts';
 import { judgeClient, type Verdict, type VerifyFailure } from './client-certificate.ts';
 import { contextOptions, type TlsMaterial } from './context.ts';
 import { type Shown, Tls } from './peer.ts';
 import type { TicketKeys } from './tickets.ts';
 
-/** Of one handshake; exactly one of them is called, once. */
+/** Of one handshake; one of the two functions is called, once. */
 export interface HandshakeUser {
   onSecure(socket: TLSSocket, tls: Tls): void;
   /** The socket is gone or about to be. */
@@ -17,8 +17,8 @@ export interface HandshakeUser {
 
 /** The handshake's end is the intake's to time; Node's own limit stands far behind it, ms. */
 const nodeTimeoutMs = 600_000;
-/** Sets of certificates with a context of their own, by the names that clients ask for. */
-const maxContexts = 4096;
+/** Sets of certificates with a server of their own, made as clients ask for their names. */
+const maxServers = 4096;
 
 /**
  * Ends TLS for the chains that say so in the same words: one per set of certificates, authorities and options in a worker. A new
@@ -27,14 +27,17 @@ const maxContexts = 4096;
 export class TlsTerminator implements Shown {
   readonly id: string;
   private readonly material: TlsMaterial;
-  private readonly server: Server;
   private readonly keys: TicketKeys;
   private keysEpoch: number;
-  private readonly contexts = new Map<string, SecureContext>();
+  /**
+   * By the certificates that they show. Each has its own context: one that Node's SNICallback gives loses all but one of its
+   * certificates, and RSA beside ECDSA needs two.
+   */
+  private readonly servers = new Map<string, Server>();
   private readonly users = new WeakMap<object, HandshakeUser>();
   private readonly strictly: Shown = {
     ownUri: (serverName) => this.ownUri(serverName),
-    isFor: (serverName, host) => certificatesHold(certificatesFor(this.material.certificates, serverName), host),
+    isFor: (serverName, host) => certificatesHold(this.shown(serverName), host),
   };
 
   /** Throws when OpenSSL refuses the certificates or the ciphers. */
@@ -43,33 +46,19 @@ export class TlsTerminator implements Shown {
     this.material = material;
     this.keys = keys;
     this.keysEpoch = keys.epoch;
-    const { config, certificates } = material;
-    // Node turns away no certificate by itself but for `require` with authorities: there the client gets its alert.
-    const isStrict = config.clientCertificate === 'require' && config.ca !== null;
-    this.server = createServer({
-      ...contextOptions(material, certificatesFor(certificates, ''), keys.key(this.id)),
-      requestCert: config.clientCertificate !== 'none',
-      rejectUnauthorized: isStrict,
-      handshakeTimeout: nodeTimeoutMs,
-      ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
-      ...(certificates.length < 2 ? {} : { SNICallback: this.choose }),
-    });
-    const { users } = this;
-    const failed = (at: object, error: Error, socket: TLSSocket): void => this.onFailed(users.get(at), error, socket);
-    const secure = (at: object, socket: TLSSocket): void => this.onSecure(users.get(at), socket);
-    this.server.on('secureConnection', function (this: object, socket: TLSSocket) {
-      secure(this, socket);
-    });
-    this.server.on('tlsClientError', function (this: object, error: Error, socket: TLSSocket) {
-      failed(this, error, socket);
-    });
+    this.server('');
   }
 
-  /** Bytes that were read to come this far have been unshifted. */
-  accept(socket: Socket, user: HandshakeUser): void {
+  /** Which certificate is shown depends on the client's SNI: it must be known before `accept`. */
+  get needsName(): boolean {
+    return this.material.certificates.length > 1;
+  }
+
+  /** Bytes that were read to come this far have been unshifted. `serverName` as in the ClientHello. Throws like the constructor. */
+  accept(socket: Socket, serverName: string, user: HandshakeUser): void {
     this.renewKeys();
     // The server's events do not say which connection they are for. One object for each, with everything else the server's, does.
-    const own: Server = Object.create(this.server);
+    const own: Server = Object.create(this.server(serverName));
     this.users.set(own, user);
     own.emit('connection', socket);
   }
@@ -79,33 +68,51 @@ export class TlsTerminator implements Shown {
   }
 
   ownUri(serverName: string): string {
-    return certificatesFor(this.material.certificates, serverName)[0]?.uriSans[0] ?? '';
+    return this.shown(serverName)[0]?.uriSans[0] ?? '';
+  }
+
+  private shown(serverName: string): readonly ServerCertificate[] {
+    return certificatesFor(this.material.certificates, serverName);
   }
 
   private renewKeys(): void {
     if (this.keysEpoch === this.keys.epoch) return;
     this.keysEpoch = this.keys.epoch;
-    this.contexts.clear();
-    this.server.setTicketKeys(this.keys.key(this.id));
+    const key = this.keys.key(this.id);
+    for (const server of this.servers.values()) server.setTicketKeys(key);
   }
 
-  private readonly choose = (serverName: string, done: (error: Error | null, context?: SecureContext) => void): void => {
-    const shown = certificatesFor(this.material.certificates, serverName.toLowerCase().replace(/\.$/, ''));
-    try {
-      done(null, this.context(shown));
-    } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
-    }
-  };
-
-  private context(shown: readonly ServerCertificate[]): SecureContext {
+  private server(serverName: string): Server {
+    const shown = this.shown(serverName);
     const key = shown.map((one) => this.material.certificates.indexOf(one)).join();
-    const known = this.contexts.get(key);
+    const known = this.servers.get(key);
     if (known !== undefined) return known;
-    const made = createSecureContext(contextOptions(this.material, shown, this.keys.key(this.id)));
-    if (this.contexts.size >= maxContexts) this.contexts.clear();
-    this.contexts.set(key, made);
+    if (this.servers.size >= maxServers) this.servers.clear();
+    const made = this.makeServer(shown);
+    this.servers.set(key, made);
     return made;
+  }
+
+  private makeServer(shown: readonly ServerCertificate[]): Server {
+    const { config } = this.material;
+    const server = createServer({
+      ...contextOptions(this.material, shown, this.keys.key(this.id)),
+      requestCert: config.clientCertificate !== 'none',
+      // Node turns away no certificate by itself but for `require` with authorities: there the client gets its alert.
+      rejectUnauthorized: config.clientCertificate === 'require' && config.ca !== null,
+      handshakeTimeout: nodeTimeoutMs,
+      ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
+    });
+    const { users } = this;
+    const failed = (at: object, error: Error, socket: TLSSocket): void => this.onFailed(users.get(at), error, socket);
+    const secure = (at: object, socket: TLSSocket): void => this.onSecure(users.get(at), socket);
+    server.on('secureConnection', function (this: object, socket: TLSSocket) {
+      secure(this, socket);
+    });
+    server.on('tlsClientError', function (this: object, error: Error, socket: TLSSocket) {
+      failed(this, error, socket);
+    });
+    return server;
   }
 
   private onSecure(user: HandshakeUser | undefined, socket: TLSSocket): void {
@@ -126,20 +133,20 @@ export class TlsTerminator implements Shown {
   }
 
   private onFailed(user: HandshakeUser | undefined, error: Error, socket: TLSSocket): void {
-    const { clientCertificate } = this.material.config;
     const { authorizationError } = socket;
+    const isOver = socket.readableEnded;
     socket.destroy();
     if (user === undefined) return;
     const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-    if (
-      clientCertificate === 'require' &&
-      (code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' ||
-        (code === 'ECONNRESET' && String(authorizationError) === 'UNABLE_TO_GET_ISSUER_CERT'))
-    )
-      return user.onHandshakeFailed('no_cert', 'the client showed no certificate');
-    if (authorizationError !== null && authorizationError !== undefined)
-      return user.onHandshakeFailed('error', `client certificate: ${String(authorizationError)}`);
-    user.onHandshakeFailed('protocol', code === 'ECONNRESET' ? 'the client closed the connection during the handshake' : reasonOf(error));
+    if (authorizationError !== null && authorizationError !== undefined) {
+      const reason = String(authorizationError);
+      return user.onHandshakeFailed('error', `client certificate: ${reason}`);
+    }
+    if (code !== 'ECONNRESET') return user.onHandshakeFailed('protocol', reasonOf(error));
+    // Node keeps OpenSSL's word that a certificate is missing to itself and closes the socket.
+    const { clientCertificate } = this.material.config;
+    if (clientCertificate === 'require' && !isOver) return user.onHandshakeFailed('no_cert', 'the client showed no certificate');
+    user.onHandshakeFailed('protocol', 'the client closed the connection during the handshake');
   }
 }
 
