@@ -9,7 +9,7 @@ import type { Origin } from '../../src/model/origin.ts';
 import type { MatchEntry, Route } from '../../src/model/route.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
-import { metricsBytes } from '../../src/telemetry/metrics.ts';
+import { metricsBytes, type SeriesDescriptor, seriesWidth } from '../../src/telemetry/metrics.ts';
 import { freePort } from './raw.ts';
 
 export const origin: Origin = { dialect: 'weir', kind: 'Test', namespace: null, name: 'test', file: 'test.yaml', line: 1, column: 1 };
@@ -96,6 +96,7 @@ export class Rig {
   readonly workers: Worker[] = [];
   private readonly waiting: (() => void)[] = [];
   private log = '';
+  private readonly series: { readonly row: Float64Array; readonly slot: number; readonly of: SeriesDescriptor }[] = [];
   private revision = 0;
   private readonly applied = new Map<number, number>();
   /** Where the workers' session ticket keys come from. */
@@ -146,10 +147,27 @@ export class Rig {
         else if (message.type === 'fault') this.faults.push(message.stack);
         else if (message.type === 'log') this.log += Buffer.from(message.lines).toString('utf8');
         else if (message.type === 'drained') this.drained++;
+        else if (message.type === 'series') this.learn(row, message);
         else if (message.type === 'description') this.described.get(message.id)?.push([...message.clusters]);
         for (const run of this.waiting.splice(0)) run();
       });
     });
+  }
+
+  private learn(row: Float64Array, { first, descriptors }: Extract<FromWorker, { readonly type: 'series' }>): void {
+    let slot = first;
+    for (const text of descriptors) {
+      const of: SeriesDescriptor = JSON.parse(text);
+      this.series.push({ row, slot, of });
+      slot += seriesWidth(of);
+    }
+  }
+
+  /** Sum of a counter or gauge over workers and series with these labels; 0 while there is none. */
+  metric(name: string, labels: Readonly<Record<string, string>> = {}): number {
+    const isWanted = ({ of }: { readonly of: SeriesDescriptor }): boolean =>
+      of.name === name && Object.entries(labels).every(([key, value]) => of.labels[key] === value);
+    return this.series.filter(isWanted).reduce((sum, { row, slot }) => sum + row[slot], 0);
   }
 
   private async until(condition: () => boolean): Promise<void> {

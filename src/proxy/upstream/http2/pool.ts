@@ -1,7 +1,7 @@
 import type { UpstreamContext } from '../connection.ts';
 import type { EndpointState } from '../endpoint.ts';
 import type { Purpose } from '../transport.ts';
-import { type SessionOwner, UpstreamSession } from './session.ts';
+import { type SessionOwner, type SessionStream, UpstreamSession } from './session.ts';
 
 /** Connections to one endpoint and worker. */
 const maxSessions = 128;
@@ -11,7 +11,7 @@ const maxWaiting = 1024;
 const relearnMs = 300_000;
 
 /** An exchange that wants a stream. */
-export interface SessionUser {
+export interface SessionUser extends SessionStream {
   /** A stream is kept for it: `UpstreamSession.take` has been called. */
   onSession(session: UpstreamSession): void;
   /** No connection could be made. */
@@ -55,7 +55,7 @@ export class SessionPool implements SessionOwner {
     for (let i = 0; i < this.sessions.length; i++) {
       const session = this.sessions[i];
       if (session.key !== key || !session.hasRoom) continue;
-      session.take();
+      session.take(user);
       user.onSession(session);
       return true;
     }
@@ -93,15 +93,15 @@ export class SessionPool implements SessionOwner {
       const at = this.waiting.findIndex((entry) => entry.purpose.key === session.key);
       if (at < 0) return;
       const [next] = this.waiting.splice(at, 1);
-      session.take();
+      session.take(next.user);
       next.user.onSession(session);
     }
     this.open(session.key, performance.now());
   }
 
   /** A stream of the session is free again. */
-  release(session: UpstreamSession, now: number): void {
-    session.release(now);
+  release(session: UpstreamSession, user: SessionUser, now: number): void {
+    session.release(user, now);
     if (this.waiting.length > 0) this.serve(session);
   }
 

@@ -45,6 +45,12 @@ export interface SessionOwner {
   onClosed(session: UpstreamSession): void;
 }
 
+/** Who has a stream of a session. */
+export interface SessionStream {
+  /** The peer sends nothing more on the connection: what is missing will not come. */
+  onPeerEnd(): void;
+}
+
 export interface SessionOptions {
   readonly purpose: Purpose;
   /** Covers a TLS handshake too, ms; 0: the system's. */
@@ -59,8 +65,6 @@ export class UpstreamSession {
   readonly socket: Socket;
   /** What ALPN agreed on; '' without. */
   agreed = '';
-  /** Streams under way. */
-  active = 0;
   /** Streams begun. */
   requests = 0;
   connected = false;
@@ -77,6 +81,8 @@ export class UpstreamSession {
   /** Streams above this were not looked at by the peer (GOAWAY). */
   lastStreamId = Infinity;
   private leaving = false;
+  private peerEnded = false;
+  private readonly streams = new Set<SessionStream>();
   private readonly awaitingSettings: (() => void)[] = [];
   private tlsFailure: TlsFailureKind | null = null;
   private capacity = firstStreams;
@@ -95,6 +101,7 @@ export class UpstreamSession {
     this.deadline = new Deadline(() => this.onDeadline());
     this.socket = openSocket(endpoint, { purpose, read: null });
     this.socket.on('error', (error) => this.onError(error));
+    this.socket.on('end', () => this.guard(() => this.onPeerEnd()));
     this.socket.on('close', () => this.guard(() => this.onClose()));
     this.socket.once(readyEvent(endpoint.transport), () => this.guard(() => this.onConnect()));
     if (connectTimeoutMs > 0) context.wheel.arm(this.deadline, now + connectTimeoutMs);
@@ -118,16 +125,22 @@ export class UpstreamSession {
     return session.request(headers, options);
   }
 
-  /** One stream more that this session answers for. */
-  take(): void {
-    if (this.active === 0) this.context.wheel.arm(this.deadline, Infinity);
-    this.active++;
+  /** Streams under way. */
+  get active(): number {
+    return this.streams.size;
   }
 
-  release(now: number): void {
-    this.active--;
+  /** One stream more. */
+  take(stream: SessionStream): void {
+    if (this.active === 0) this.context.wheel.arm(this.deadline, Infinity);
+    this.streams.add(stream);
+  }
+
+  release(stream: SessionStream, now: number): void {
+    this.streams.delete(stream);
+    if (this.peerEnded && this.active === 0) this.socket.destroy();
     if (this.requests >= maxRequests) this.leave();
-    if (this.active > 0) return;
+    if (this.active > 0 || this.closed) return;
     this.context.wheel.arm(this.deadline, now + (this.leaving ? closingMs : idleMs));
   }
 
@@ -185,6 +198,16 @@ export class UpstreamSession {
       this.guard(() => this.owner.onLeaving(this));
     });
     session.on('error', (error) => this.onError(error));
+  }
+
+  /** What has arrived may still wait for slow clients: the connection stays until they have it. */
+  private onPeerEnd(): void {
+    this.peerEnded = true;
+    this.lost = true;
+    this.leaving = true;
+    this.owner.onLeaving(this);
+    for (const stream of [...this.streams]) stream.onPeerEnd();
+    if (this.active === 0) this.socket.destroy();
   }
 
   private onError(error: Error): void {

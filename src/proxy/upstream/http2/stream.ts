@@ -10,6 +10,8 @@ export interface StreamOwner {
   onEnd(): void;
   onDrain(): void;
   onWantTrailers(): void;
+  /** The code of an error of Node's own; `onClose` follows. */
+  onError(code: string): void;
   /** The stream is over, in whatever way. */
   onClose(errorCode: number): void;
   onBug(error: unknown): void;
@@ -25,7 +27,7 @@ export interface OwnedStream extends ClientHttp2Stream {
 /** Tells `to` of the stream's events from now on. */
 export function own(stream: OwnedStream, to: StreamOwner, wantsTrailers: boolean): void {
   stream[owner] = to;
-  stream.on('error', ignore);
+  stream.on('error', onError);
   stream.on('headers', onHeaders);
   stream.on('response', onResponse);
   stream.on('data', onData);
@@ -41,9 +43,6 @@ export function disown(stream: OwnedStream): void {
   stream[owner] = null;
 }
 
-/** Why a stream ended is in its code; `close` follows. */
-function ignore(): void {}
-
 function guard(stream: OwnedStream, run: (to: StreamOwner) => void): void {
   const to = stream[owner];
   if (to === undefined || to === null) return;
@@ -57,6 +56,11 @@ function guard(stream: OwnedStream, run: (to: StreamOwner) => void): void {
 function statusOf(headers: IncomingHttpHeaders): number {
   const status = headers[':status'];
   return status === undefined ? 0 : Number(status);
+}
+
+function onError(this: OwnedStream, error: Error): void {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  guard(this, (to) => to.onError(code));
 }
 
 function onHeaders(this: OwnedStream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {

@@ -48,6 +48,8 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   private reused = false;
   private gotBytes = false;
   private paused = false;
+  /** Of an error of Node's own on the stream. */
+  private errorCode = '';
   /** Our side of the stream is complete. */
   private requestEnded = false;
   /** The upstream closed its side of the tunnel. */
@@ -74,6 +76,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     this.trailers = null;
     this.gotBytes = false;
     this.paused = false;
+    this.errorCode = '';
     this.requestEnded = false;
     this.tunnelEnded = false;
     this.pool = endpoint.http2 ??= new SessionPool(endpoint, this.x.worker);
@@ -299,6 +302,20 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     return null;
   }
 
+  onPeerEnd(): void {
+    const { session, stream } = this;
+    // Closed with all that it brought, which the client has not taken yet.
+    if (session === null || (stream !== null && stream.closed && stream.rstCode === 0)) return;
+    this.x.touch(performance.now());
+    if (this.phase !== 'tunnel') return this.lose(session);
+    this.release();
+    this.x.down.abort();
+  }
+
+  onError(code: string): void {
+    this.errorCode = code;
+  }
+
   onClose(errorCode: number): void {
     const { x, session, stream } = this;
     if (this.phase === 'idle' || session === null) return;
@@ -310,10 +327,11 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
       return;
     }
     const isUnseen = stream?.id !== undefined && stream.id > session.lastStreamId;
-    if (session.lost && !isUnseen) return this.lose(session);
     const started = this.phase === 'body';
-    if (errorCode === protocolError)
-      this.fail(failures.upstreamProtocol, started ? 'upstream_reset_after_response_started{protocol_error}' : undefined);
+    // What nghttp2 cannot read ends the connection with it: not the network's doing.
+    const isMalformed = errorCode === protocolError || this.errorCode === 'ERR_HTTP2_ERROR';
+    if (session.lost && !isUnseen && !isMalformed) return this.lose(session);
+    if (isMalformed) this.fail(failures.upstreamProtocol, started ? 'upstream_reset_after_response_started{protocol_error}' : undefined);
     else if (started) this.fail(failures.upstreamRemoteReset, 'upstream_reset_after_response_started{remote_reset}');
     else this.fail(errorCode === refusedStream || isUnseen ? failures.upstreamRefused : failures.upstreamRemoteReset);
   }
@@ -359,7 +377,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
       if (this.paused) stream.resume();
     }
     this.attempt.over();
-    if (session !== null) pool?.release(session, this.x.lastActivity);
+    if (session !== null) pool?.release(session, this, this.x.lastActivity);
   }
 
   tunnel(chunk: Buffer): boolean {
