@@ -23,7 +23,8 @@ export const weirMessages = {
   WR0504: {
     severity: 'error',
     title: 'Listener cannot be served',
-    explanation: 'The Listener asks for something that does not run yet (TLS), so its port is not opened: it would answer in plain text.',
+    explanation:
+      'The fields of the Listener do not fit together: HTTPS without `tls`, TCP without `forward`, a Unix socket with a port. Its port is not opened: it would serve something else than was meant.',
   },
   WR0505: {
     severity: 'error',

@@ -18,8 +18,8 @@ export const weir: Dialect = {
   recognises: table.recognises,
   read: table.read,
   translate(input) {
-    const { listeners, status, diagnostics } = weirListeners(input);
-    return { fragment: { ...emptyFragment, listeners, status }, diagnostics };
+    const { diagnostics, ...fragment } = weirListeners(input);
+    return { fragment: { ...emptyFragment, ...fragment }, diagnostics };
   },
   finish(snapshot, input) {
     const diagnostics: Diagnostic[] = [];

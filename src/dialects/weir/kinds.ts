@@ -22,18 +22,83 @@ const bytes = z
   .min(0)
   .max(2 ** 40);
 
+const secretRef = z.strictObject({ kind: z.literal('Secret').default('Secret'), name: z.string().min(1).max(253) });
+const bundleRef = z.strictObject({ kind: z.enum(['Secret', 'ConfigMap']).default('Secret'), name: z.string().min(1).max(253) });
+const path = z.string().min(1).max(4096);
+const tlsVersion = z.enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']);
+
+/** Secrets and ConfigMaps are those of the Listener's namespace; relative paths start at the configuration file's directory. */
+const listenerTls = lazily(() =>
+  z.strictObject({
+    mode: z.enum(['Terminate', 'Passthrough']).default('Terminate'),
+    certificateRefs: z.array(secretRef).min(1).max(64).optional(),
+    certificateFiles: z
+      .array(z.strictObject({ certificate: path, privateKey: path }))
+      .min(1)
+      .max(64)
+      .optional(),
+    minVersion: tlsVersion.default('TLSv1.2'),
+    maxVersion: tlsVersion.default('TLSv1.3'),
+    /** OpenSSL names, for TLS 1.2 and below. */
+    cipherSuites: z.array(z.string().min(1)).min(1).max(64).optional(),
+    clientValidation: z
+      .strictObject({
+        mode: z.enum(['Require', 'Optional']).default('Require'),
+        caCertificateRef: bundleRef.optional(),
+        caCertificateFile: path.optional(),
+        crlFile: path.optional(),
+        subjectAltNames: z.array(z.string().min(1)).min(1).max(256).optional(),
+        /** Hex SHA-256 of client certificates, with or without colons. */
+        certificateHashes: z
+          .array(z.string().regex(/^(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$/, 'a SHA-256 digest: 64 hexadecimal digits'))
+          .min(1)
+          .max(256)
+          .optional(),
+      })
+      .optional(),
+  }),
+);
+
+/** Layer 4: where the bytes of connections, or datagrams, go. */
+const forward = lazily(() =>
+  z.strictObject({
+    destinations: z
+      .array(
+        z.strictObject({
+          host: z.string().min(1).max(253),
+          port: z.int().min(1).max(65_535),
+          weight: z.int().min(0).max(1_000_000).default(1),
+        }),
+      )
+      .min(1)
+      .max(64),
+    idleTimeoutMs: milliseconds.optional(),
+    maxConnections: z.int().min(0).max(1_000_000).default(0),
+  }),
+);
+
 const listenerSpec = lazily(() =>
   z.strictObject({
     address: z
       .string()
-      .refine((address) => isIP(address) !== 0, 'an IP address; leave it out for all interfaces')
+      .refine((address) => isIP(address) !== 0 || /^unix:\/\/[/@].{1,106}$/.test(address), {
+        error: 'an IP address, or unix:///path/to/socket; leave it out for all interfaces',
+      })
       .optional(),
-    port: z.int().min(1).max(65_535),
-    protocol: z.enum(['HTTP', 'HTTPS']).default('HTTP'),
+    /** 0 with a Unix socket. */
+    port: z.int().min(0).max(65_535),
+    protocol: z.enum(['HTTP', 'HTTPS', 'TCP', 'TLS', 'UDP']).default('HTTP'),
     hostnames: z.array(hostname).min(1).max(256).optional(),
     /** Whose routes it serves besides those that have listeners of their own. */
     routesFrom: z.array(z.enum(['kong', 'mesh'])).default(['kong']),
-    tls: z.unknown().optional(),
+    tls: listenerTls().optional(),
+    forward: forward().optional(),
+    /** PROXY protocol v1 or v2 at the head of connections; `optional` from `trustedCidrs` alone. */
+    proxyProtocol: z.enum(['required', 'optional']).optional(),
+    /** HTTP with `forward`: what does not begin as HTTP, or is silent this long, is forwarded. */
+    detectTimeoutMs: milliseconds.min(1).optional(),
+    /** False: HTTP/1.1 alone. */
+    http2: z.boolean().optional(),
     limits: z
       .strictObject({
         maxHeadBytes: bytes.min(1024).max(1024 * 1024),
@@ -45,6 +110,10 @@ const listenerSpec = lazily(() =>
         idleTimeoutMs: milliseconds,
         streamIdleTimeoutMs: milliseconds,
         maxConnections: z.int().min(1).max(1_000_000),
+        maxConnectionMs: milliseconds,
+        upgradeIdleTimeoutMs: milliseconds,
+        maxUpgradeMs: milliseconds,
+        maxConcurrentStreams: z.int().min(1).max(10_000),
       })
       .partial()
       .optional(),
@@ -74,6 +143,8 @@ export const listenerKind = defineKind({
   namespaced: true,
   schema: lazily(() => z.strictObject({ ...kubernetesHead(), spec: listenerSpec() })),
 });
+
+export type ListenerSpec = z.output<ReturnType<(typeof listenerKind)['schema']>>['spec'];
 
 export const targetRefSchema = lazily(() =>
   z.strictObject({

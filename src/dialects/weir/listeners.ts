@@ -1,11 +1,16 @@
-import { diagnose } from '../../analysis/messages.ts';
+import { diagnose, type MessageCode } from '../../analysis/messages.ts';
+import type { Cluster } from '../../model/cluster.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
 import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
 import type { VirtualHost } from '../../model/route.ts';
 import type { ResourceStatus, Snapshot } from '../../model/snapshot.ts';
-import type { Resource, TranslateInput } from '../dialect.ts';
-import { isRecord } from '../check.ts';
-import { listenerKind } from './kinds.ts';
+import type { Secret } from '../../model/tls.ts';
+import type { Path, Resource, TranslateInput } from '../dialect.ts';
+import { isRecord, lazily } from '../check.ts';
+import { secretsIndex } from '../kubernetes/secrets.ts';
+import { buildServiceIndex } from '../services.ts';
+import { listenerKind, type ListenerSpec } from './kinds.ts';
+import { chainsOf, misfit } from './listener-chains.ts';
 
 /**
  * Bytes of head, body and time that a public port should bear: Envoy's edge guidance, and a request is over in 15 s
@@ -15,6 +20,8 @@ const weirLimits = { ...defaultLimits, headTimeoutMs: 15_000, requestTimeoutMs: 
 
 export interface WeirListeners {
   readonly listeners: readonly Listener[];
+  readonly clusters: readonly Cluster[];
+  readonly secrets: readonly Secret[];
   readonly status: readonly ResourceStatus[];
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -22,60 +29,68 @@ export interface WeirListeners {
 /** Listeners without routes; `serveRoutes` gives them theirs once every dialect has translated. */
 export function weirListeners(input: TranslateInput): WeirListeners {
   const listeners = new Map<string, Listener>();
+  const secrets = new Map<string, Secret>();
+  const clusters = new Map<string, Cluster>();
   const status: ResourceStatus[] = [];
   const diagnostics: Diagnostic[] = [];
+  const index = lazily(() => secretsIndex(input.resources));
+  const services = lazily(() => buildServiceIndex(input.resources));
   for (const resource of input.resources) {
     const spec = listenerKind.of(resource)?.spec;
     if (spec === undefined) continue;
-    const address = spec.address ?? input.options.bind;
-    const name = `${address.includes(':') ? `[${address}]` : address}:${spec.port}`;
-    const place = (...path: string[]) => ({
-      file: resource.document.file,
-      ...resource.document.locate([...resource.path, 'spec', ...path]),
-    });
-    const reject = (code: 'WR0504' | 'WR0505', field: string, message: string, hint: string): void => {
-      diagnostics.push(diagnose(code, place(field), refOf(resource), message, { hint }));
-      status.push(statusOf(resource, null, message));
+    const { name, address } = nameOf(spec, input.options.bind);
+    const report = (code: MessageCode, path: Path, message: string, hint: string): void => {
+      const place = { file: resource.document.file, ...resource.document.locate([...resource.path, 'spec', ...path]) };
+      diagnostics.push(diagnose(code, place, refOf(resource), message, { hint }));
     };
     const holder = listeners.get(name);
-    if (spec.protocol === 'HTTPS' || spec.tls !== undefined) {
-      reject(
-        'WR0504',
-        spec.protocol === 'HTTPS' ? 'protocol' : 'tls',
-        'TLS does not run yet: the port stays closed',
-        'write protocol: HTTP and put TLS in front, or leave the Listener out',
-      );
-    } else if (holder !== undefined) {
-      reject(
-        'WR0505',
-        'port',
-        `Listener ${holder.origin.name} (${holder.origin.file}:${holder.origin.line}) already holds ${name}`,
-        'choose another port or address',
-      );
-    } else {
-      const onlyKong = spec.routesFrom.length === 1 && spec.routesFrom[0] === 'kong';
-      listeners.set(name, {
-        name,
-        kind: 'gateway',
-        address,
-        port: spec.port,
-        protocol: 'http',
-        dialect: 'weir',
-        origin: resource.origin,
-        canonicalisation: { ...edgeCanonicalisation, ...defined(spec.canonicalisation) },
-        limits: { ...weirLimits, ...defined(spec.limits) },
-        trustedHops: spec.trustedHops,
-        trustedCidrs: spec.trustedCidrs,
-        replyStyle: onlyKong ? 'kong' : 'envoy',
-        kongHeaders: onlyKong,
-        virtualHosts: [],
-        filters: [],
-        pending: [],
-      });
-      status.push(statusOf(resource, name, null));
+    const wrong = misfit(spec);
+    if (wrong !== null) {
+      report('WR0504', wrong.path, wrong.message, wrong.hint);
+      status.push(statusOf(resource, null, wrong.message));
+      continue;
     }
+    if (holder !== undefined) {
+      const message = `Listener ${holder.origin.name} (${holder.origin.file}:${holder.origin.line}) already holds ${name}`;
+      report('WR0505', ['port'], message, 'choose another port or address');
+      status.push(statusOf(resource, null, message));
+      continue;
+    }
+    const onlyKong = spec.routesFrom.length === 1 && spec.routesFrom[0] === 'kong';
+    listeners.set(name, {
+      name,
+      kind: 'gateway',
+      address,
+      port: spec.port,
+      ...chainsOf(resource, spec, { secretsIndex: index(), services: services(), secrets, clusters, report }),
+      ...(spec.proxyProtocol === undefined ? {} : { proxyProtocol: spec.proxyProtocol }),
+      ...(spec.http2 === undefined ? {} : { http2: spec.http2 }),
+      dialect: 'weir',
+      origin: resource.origin,
+      canonicalisation: { ...edgeCanonicalisation, ...defined(spec.canonicalisation) },
+      limits: { ...weirLimits, ...defined(spec.limits) },
+      trustedHops: spec.trustedHops,
+      trustedCidrs: spec.trustedCidrs,
+      replyStyle: onlyKong ? 'kong' : 'envoy',
+      kongHeaders: onlyKong,
+      virtualHosts: [],
+      filters: [],
+      pending: [],
+    });
+    status.push(statusOf(resource, name, null));
   }
-  return { listeners: [...listeners.values()], status, diagnostics };
+  return { listeners: [...listeners.values()], clusters: [...clusters.values()], secrets: [...secrets.values()], status, diagnostics };
+}
+
+/** Sockets of TCP and UDP of one number are two. */
+function nameOf({ address, port, protocol }: ListenerSpec, bind: string): { readonly name: string; readonly address: string } {
+  const written = address ?? bind;
+  if (written.startsWith('unix://')) {
+    const path = written.slice('unix://'.length);
+    return { name: `unix:${path}`, address: path };
+  }
+  const name = `${written.includes(':') ? `[${written}]` : written}:${port}`;
+  return { name: protocol === 'UDP' ? `${name}/udp` : name, address: written };
 }
 
 /** Fills the virtual hosts of Weir's listeners from those of other dialects, in the order of `routesFrom`. */
@@ -92,7 +107,7 @@ export function serveRoutes(
     }),
   );
   const listeners = snapshot.listeners.map((listener) => {
-    const spec = listener.dialect === 'weir' ? specs.get(listener.origin) : undefined;
+    const spec = listener.dialect === 'weir' && listener.protocol === 'http' ? specs.get(listener.origin) : undefined;
     if (spec === undefined) return listener;
     const sources = spec.routesFrom.flatMap((from) =>
       snapshot.listeners.filter((other) =>
