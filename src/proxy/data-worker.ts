@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { ConnectionCounts } from '../decide/connection-counts.ts';
 import { SharedLimitStore } from '../decide/limit-store.ts';
 import { SharedSeed } from '../base/shared-seed.ts';
@@ -17,6 +18,7 @@ import { WorkerTelemetry } from './worker-telemetry.ts';
 import { ReadBuffers, Staging } from './upstream/buffers.ts';
 import { ClusterSet, type ClusterState } from './upstream/cluster-state.ts';
 import type { EndpointState } from './upstream/endpoint.ts';
+import type { TlsFailureKind } from './upstream/tls/failure.ts';
 
 const tickMs = 50;
 /** A drain ends when nothing has been asked for this long. */
@@ -68,13 +70,13 @@ export class DataWorker implements WorkerRuntime {
     this.send({ type: 'fault', message: known.message, stack: known.stack ?? '' });
   };
 
-  readonly onConnect = (endpoint: EndpointState): void => {
+  readonly onConnect = (endpoint: EndpointState, socket?: Socket): void => {
     endpoint.onConnectSuccess();
-    this.telemetry.upstreamOpened(endpoint);
+    this.telemetry.upstreamOpened(endpoint, socket);
   };
 
-  readonly onClose = (endpoint: EndpointState, failedToConnect: boolean): void => {
-    this.telemetry.upstreamClosed(endpoint, failedToConnect);
+  readonly onClose = (endpoint: EndpointState, failedToConnect: boolean, tlsFailure: TlsFailureKind | null = null): void => {
+    this.telemetry.upstreamClosed(endpoint, failedToConnect, tlsFailure);
   };
 
   cluster(name: string): ClusterState | null {

@@ -1,13 +1,16 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { FromWorker } from '../model/events.ts';
 import type { WorkerData } from '../model/worker.ts';
 import { LogBatcher, logFormat } from '../telemetry/access-log.ts';
-import { type ClusterMetrics, ExchangeMetrics, type ListenerMetrics } from '../telemetry/exchange-metrics.ts';
+import { type ClusterMetrics, type ClusterTlsMetrics, ExchangeMetrics, type ListenerMetrics } from '../telemetry/exchange-metrics.ts';
 import { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
 import { IntakeMetrics, type Refusal } from '../telemetry/listener-metrics.ts';
 import { type Counter, WorkerMetrics } from '../telemetry/metrics.ts';
 import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
 import type { Telemetry } from './runtime.ts';
 import type { EndpointState } from './upstream/endpoint.ts';
+import type { TlsFailureKind } from './upstream/tls/failure.ts';
 
 const noNeeds: LogNeeds = { requestHeaders: [], responseHeaders: [], responseTrailers: [] };
 
@@ -21,6 +24,7 @@ export class WorkerTelemetry implements Telemetry {
   private readonly log: LogBatcher | null;
   private readonly listeners = new Map<string, ListenerMetrics>();
   private readonly clusters = new Map<string, ClusterMetrics>();
+  private readonly clustersTls = new Map<string, ClusterTlsMetrics>();
 
   constructor(data: WorkerData, send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void) {
     const metrics = new WorkerMetrics(data.metrics, (first, descriptors) => send({ type: 'series', first, descriptors }));
@@ -92,16 +96,21 @@ export class WorkerTelemetry implements Telemetry {
     this.intake.handshake(listener, isReused, hasCertificate);
   }
 
-  upstreamOpened(endpoint: EndpointState): void {
+  upstreamOpened(endpoint: EndpointState, socket?: Socket): void {
     const { cxTotal, cxActive } = this.cluster(endpoint.clusterName);
     cxTotal.add(1);
     cxActive.add(1);
+    if (!(socket instanceof TLSSocket)) return;
+    const { handshake, reused } = this.clusterTls(endpoint.clusterName);
+    handshake.add(1);
+    if (socket.isSessionReused()) reused.add(1);
   }
 
-  upstreamClosed(endpoint: EndpointState, failedToConnect: boolean): void {
+  upstreamClosed(endpoint: EndpointState, failedToConnect: boolean, tlsFailure: TlsFailureKind | null = null): void {
     const metrics = this.cluster(endpoint.clusterName);
     if (failedToConnect) metrics.connectFail.add(1);
     else metrics.cxActive.add(-1);
+    if (tlsFailure !== null) this.clusterTls(endpoint.clusterName).failures[tlsFailure].add(1);
   }
 
   private listener(name: string): ListenerMetrics {
@@ -117,6 +126,14 @@ export class WorkerTelemetry implements Telemetry {
     if (known !== undefined) return known;
     const made = this.exchanges.cluster(name);
     this.clusters.set(name, made);
+    return made;
+  }
+
+  private clusterTls(name: string): ClusterTlsMetrics {
+    const known = this.clustersTls.get(name);
+    if (known !== undefined) return known;
+    const made = this.exchanges.clusterTls(name);
+    this.clustersTls.set(name, made);
     return made;
   }
 }

@@ -19,6 +19,14 @@ export interface ClusterMetrics {
   readonly connectFail: Counter;
 }
 
+/** Handles for TLS with one cluster. */
+export interface ClusterTlsMetrics {
+  readonly handshake: Counter;
+  readonly reused: Counter;
+  /** By why it failed. */
+  readonly failures: { readonly connection: Counter; readonly chain: Counter; readonly name: Counter };
+}
+
 /** Handles for one outcome (status and flags) at one destination. */
 interface Outcome {
   readonly requests: Counter;
@@ -126,6 +134,19 @@ export class ExchangeMetrics {
       cxTotal: this.#counter('envoy_cluster_upstream_cx_total', labels),
       cxActive: this.#gauge('envoy_cluster_upstream_cx_active', labels),
       connectFail: this.#counter('envoy_cluster_upstream_cx_connect_fail', labels),
+    };
+  }
+
+  clusterTls(name: string): ClusterTlsMetrics {
+    const labels: Labels = { envoy_cluster_name: name };
+    return {
+      handshake: this.#counter('envoy_cluster_ssl_handshake', labels),
+      reused: this.#counter('envoy_cluster_ssl_session_reused', labels),
+      failures: {
+        connection: this.#counter('envoy_cluster_ssl_connection_error', labels),
+        chain: this.#counter('envoy_cluster_ssl_fail_verify_error', labels),
+        name: this.#counter('envoy_cluster_ssl_fail_verify_san', labels),
+      },
     };
   }
 

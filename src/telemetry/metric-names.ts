@@ -126,6 +126,23 @@ export const metricNames = {
     labels: ['route', 'reason'],
     help: 'Datagrams dropped, by reason: sessions (there are too many), no-route, no-upstream, blocked, queue.',
   },
+  envoy_cluster_ssl_handshake: { type: 'counter', labels: cluster, help: 'TLS handshakes with the cluster that succeeded.' },
+  envoy_cluster_ssl_session_reused: { type: 'counter', labels: cluster, help: 'Handshakes with the cluster that resumed a session.' },
+  envoy_cluster_ssl_connection_error: {
+    type: 'counter',
+    labels: cluster,
+    help: 'TLS connections to the cluster that failed for another reason than its certificate; without a usable secret too.',
+  },
+  envoy_cluster_ssl_fail_verify_error: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Certificates of the cluster that no trusted authority stands behind, or that are out of date or revoked.',
+  },
+  envoy_cluster_ssl_fail_verify_san: {
+    type: 'counter',
+    labels: cluster,
+    help: 'Certificates of the cluster with none of the expected names.',
+  },
 
   envoy_http_downstream_rq_total: { type: 'counter', labels: manager, help: 'Requests of a listener.' },
   envoy_http_downstream_rq_xx: {

@@ -22,6 +22,25 @@ export interface RecordTls {
   } | null;
 }
 
+/** What the log says of TLS between us and the upstream. */
+export interface RecordUpstreamTls {
+  /** `TLSv1.3` */
+  readonly version: string;
+  /** OpenSSL name. */
+  readonly cipher: string;
+  /** Hex; '' while there is none (TLS 1.3 before its first ticket). */
+  readonly sessionId: string;
+  /** Of the upstream's certificate: RFC 2253 text, PEM, ms since the epoch (-1 without), alternative names. */
+  readonly subject: string;
+  readonly issuer: string;
+  readonly pem: string;
+  readonly validFromMs: number;
+  readonly validToMs: number;
+  readonly uriSans: readonly string[];
+  readonly dnsSans: readonly string[];
+  readonly ipSans: readonly string[];
+}
+
 /**
  * What is known of an exchange when it is over: the only input of access log and metrics. The data plane reuses one
  * object per connection; nothing may keep it.
@@ -66,6 +85,8 @@ export interface ExchangeRecord {
   upstreamService: string;
   upstreamServiceNamespace: string;
   upstreamTransportFailureReason: string;
+  /** Filled where `LogNeeds.upstreamConnection` asks; absent and null: plain text. */
+  upstreamTls?: RecordUpstreamTls | null;
   upstreamAttempts: number;
   routeName: string;
   virtualHost: string;
@@ -98,6 +119,8 @@ export interface LogNeeds {
   readonly requestHeaders: readonly string[];
   readonly responseHeaders: readonly string[];
   readonly responseTrailers: readonly string[];
+  /** `upstreamLocalAddress` and `upstreamTls`. */
+  readonly upstreamConnection?: boolean;
 }
 
 /** A compiled access-log format: appends one line, without the newline, for a record. */

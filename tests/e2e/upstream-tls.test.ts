@@ -1,5 +1,6 @@
 /** TLS towards upstreams: nginx, openssl and node:tls as servers. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { daemon, nginx } from '../support/daemon.ts';
 import { Pki, secretOf } from '../support/pki.ts';
@@ -178,5 +179,67 @@ describe('TLS towards an upstream', () => {
       assert.equal(shown.status, 200);
       assert.match(shown.text, /Subject: C ?= ?DE, O ?= ?Weir tests, CN ?= ?gateway/);
     }
+  });
+
+  it('says in log and metrics what was agreed and what failed', async (t) => {
+    if (!requireProgram(t, 'nginx')) return;
+    const pki = new Pki(t);
+    const own = pki.issue({ names: ['DNS:upstream.test', 'URI:spiffe://td/sa/b', 'IP:127.0.0.1'] });
+    const port = await freePort();
+    const lines = `ssl_certificate ${own.certificateFile}; ssl_certificate_key ${own.keyFile}; ssl_protocols TLSv1.2; keepalive_timeout 0`;
+    await nginx(t, `server { listen 127.0.0.1:${port} ssl; ${lines}; location / { ${told} } }`);
+    const names = [
+      'TLS_VERSION',
+      'TLS_CIPHER',
+      'TLS_SESSION_ID',
+      'PEER_SUBJECT',
+      'PEER_ISSUER',
+      'PEER_CERT',
+      'PEER_URI_SAN',
+      'PEER_DNS_SAN',
+      'PEER_IP_SAN',
+      'LOCAL_ADDRESS',
+    ];
+    const dates = ['PEER_CERT_V_START', 'PEER_CERT_V_END(%Y)'];
+    const accessLog = `{${[...names, ...dates].map((name) => `"${name.replace('%', '')}":"%UPSTREAM_${name}%"`).join(',')}}`;
+    const secrets = [secretOf('ca', { ca: pki.ca }), secretOf('other', { ca: new Pki(t, 'other').ca })];
+    const reaching = await Reaching.start(t, { cluster: tlsCluster([port]), secrets }, { accessLog });
+    assert.equal((await reaching.get()).status, 200);
+    const line = await reaching.lastLog(1);
+    const certificate = new X509Certificate(own.certificate);
+    assert.deepEqual(
+      { ...line, TLS_SESSION_ID: '', LOCAL_ADDRESS: '' },
+      {
+        TLS_VERSION: 'TLSv1.2',
+        TLS_CIPHER: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+        TLS_SESSION_ID: '',
+        PEER_SUBJECT: 'CN=upstream,O=Weir tests,C=DE',
+        PEER_ISSUER: 'CN=test authority,O=Weir tests',
+        PEER_CERT: encodeURIComponent(own.certificate),
+        PEER_URI_SAN: 'spiffe://td/sa/b',
+        PEER_DNS_SAN: 'upstream.test',
+        PEER_IP_SAN: '127.0.0.1',
+        LOCAL_ADDRESS: '',
+        PEER_CERT_V_START: certificate.validFromDate.toISOString(),
+        'PEER_CERT_V_END(Y)': String(certificate.validToDate.getUTCFullYear()),
+      },
+    );
+    assert.match(String(line['TLS_SESSION_ID']), /^[0-9a-f]{16,64}$/);
+    assert.match(String(line['LOCAL_ADDRESS']), /^127\.0\.0\.1:\d+$/);
+    assert.equal((await reaching.get()).status, 200);
+    for (const tls of [{ ca: 'other' }, { sni: 'wrong.test' }, { ca: 'missing' }]) {
+      await reaching.change({ cluster: tlsCluster([port], tls), secrets });
+      assert.equal((await reaching.get()).status, 503);
+    }
+    const failed = await reaching.lastLog(5);
+    assert.equal(failed['TLS_VERSION'], '-', 'nothing of the exchange before');
+    const { rig } = reaching;
+    const counts = ['handshake', 'session_reused', 'connection_error', 'fail_verify_error', 'fail_verify_san'].map((name) =>
+      rig.metric(`envoy_cluster_ssl_${name}`, { envoy_cluster_name: 'b' }),
+    );
+    assert.deepEqual(counts, [2, 1, 1, 1, 1]);
+    assert.equal(rig.metric('envoy_cluster_upstream_cx_connect_fail'), 3);
+    assert.equal(rig.metric('envoy_cluster_upstream_cx_total'), 2);
+    assert.equal(rig.metric('envoy_cluster_upstream_cx_active'), 0);
   });
 });

@@ -122,11 +122,13 @@ export class Rig {
   }
 
   private spawn(index: number, limitMemory: SharedArrayBuffer, accessLog: string): Promise<void> {
+    const metrics = new SharedArrayBuffer(metricsBytes);
+    const row = new Float64Array(metrics);
     const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), {
       workerData: {
         index,
         limitMemory,
-        metrics: new SharedArrayBuffer(metricsBytes),
+        metrics,
         ticketSeed: this.tickets.memory,
         options: { accessLog },
       },
@@ -223,8 +225,8 @@ export class Rig {
     while ((await this.activeUpstream()) !== 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  async drain(): Promise<void> {
-    this.broadcast({ type: 'drain', timeoutMs: 5000 });
+  async drain(timeoutMs = 5000): Promise<void> {
+    this.broadcast({ type: 'drain', timeoutMs });
     await this.until(() => this.drained === this.workers.length);
   }
 

@@ -1,7 +1,8 @@
+import type { Socket } from 'node:net';
 import { joinAddress } from '../../base/ip.ts';
 import type { LocalReply } from '../../filters/define.ts';
 import type { ConnectionChain } from '../../model/chain.ts';
-import type { ExchangeRecord } from '../../telemetry/record.ts';
+import type { ExchangeRecord, RecordUpstreamTls } from '../../telemetry/record.ts';
 import { RequestContext } from '../chain/request-context.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { Failure } from '../failure.ts';
@@ -10,6 +11,7 @@ import { Forwarding } from '../listen/forwarding.ts';
 import type { ListenerRuntime } from '../listen/listener-runtime.ts';
 import type { DestinationRuntime, RouteHit, WorkerRuntime } from '../runtime.ts';
 import { Attempt } from '../upstream/attempt.ts';
+import { factsOf } from '../upstream/tls/facts.ts';
 import type { RequestHead, ResponseHead } from './http1/head.ts';
 import type { Trailers } from './http1/trailers.ts';
 
@@ -122,6 +124,7 @@ export class Exchange implements ExchangeRecord {
   upstreamService = '';
   upstreamServiceNamespace = '';
   upstreamTransportFailureReason = '';
+  upstreamTls: RecordUpstreamTls | null = null;
   upstreamAttempts = 0;
   routeName = '';
   virtualHost = '';
@@ -180,6 +183,7 @@ export class Exchange implements ExchangeRecord {
     this.upstreamService = '';
     this.upstreamServiceNamespace = '';
     this.upstreamTransportFailureReason = '';
+    this.upstreamTls = null;
     this.upstreamAttempts = 0;
     this.routeName = '';
     this.virtualHost = '';
@@ -199,6 +203,14 @@ export class Exchange implements ExchangeRecord {
 
   touch(now: number): void {
     this.lastActivity = now;
+  }
+
+  /** Tells the log what it wants to know of the connection that the request goes out on. */
+  sentOn(socket: Socket): void {
+    if (this.worker.telemetry.needs.upstreamConnection !== true) return;
+    const { localAddress, tls } = factsOf(socket);
+    this.upstreamLocalAddress = localAddress;
+    this.upstreamTls = tls;
   }
 
   /** Writes down a flag and its reason; the first reason stays. */

@@ -102,6 +102,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     const { x, connection } = this;
     if (connection === null) return;
     connection.requests++;
+    x.sentOn(connection.socket);
     this.phase = 'head';
     this.head.reset(x.method);
     this.attempt.prepare(now);

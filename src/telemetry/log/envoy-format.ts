@@ -32,7 +32,7 @@ interface Part {
 export function envoyFormat(format: string): Result<LineFormat, string> {
   if (format.length > maxFormatChars) return err(`the format is longer than ${maxFormatChars} characters`);
   const source = format.replace(/\r?\n$/, '');
-  const needed: Needed = { requestHeaders: new Set(), responseHeaders: new Set(), responseTrailers: new Set() };
+  const needed: Needed = { requestHeaders: new Set(), responseHeaders: new Set(), responseTrailers: new Set(), upstreamConnection: false };
   const parts: Part[] = [];
   let before = '';
   for (let at = 0; at < source.length;) {
@@ -63,6 +63,7 @@ function makeFormat(parts: readonly Part[], after: Uint8Array, needed: Needed): 
       requestHeaders: [...needed.requestHeaders],
       responseHeaders: [...needed.responseHeaders],
       responseTrailers: [...needed.responseTrailers],
+      ...(needed.upstreamConnection ? { upstreamConnection: true } : {}),
     },
     write(record: ExchangeRecord, out: LineWriter): void {
       for (let i = 0; i < parts.length; i++) {

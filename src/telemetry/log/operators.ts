@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { err, ok, type Result } from '../../base/result.ts';
-import type { ExchangeRecord, RecordTls } from '../record.ts';
+import type { ExchangeRecord, RecordTls, RecordUpstreamTls } from '../record.ts';
 import { flagNames } from './flags.ts';
 import { isoTime, timeFormat } from './time.ts';
 
@@ -16,6 +16,7 @@ export interface Needed {
   readonly requestHeaders: Set<string>;
   readonly responseHeaders: Set<string>;
   readonly responseTrailers: Set<string>;
+  upstreamConnection: boolean;
 }
 
 type Compile = (argument: string | null, needed: Needed) => Result<Read, string>;
@@ -204,6 +205,22 @@ const machine = hostname();
 const withoutPort = (of: (r: ExchangeRecord) => string): Compile => plain((r) => host(of(r)));
 const portOf = (of: (r: ExchangeRecord) => string): Compile => plain((r) => port(of(r)));
 
+/** What the connection to the upstream must be asked for while it is open. */
+const ofUpstream =
+  (compile: Compile): Compile =>
+  (argument, needed) => {
+    needed.upstreamConnection = true;
+    return compile(argument, needed);
+  };
+const upstreamTls = (of: (tls: RecordUpstreamTls) => string): Compile =>
+  ofUpstream(plain((r) => (r.upstreamTls === null || r.upstreamTls === undefined ? null : of(r.upstreamTls))));
+const upstreamTime = (of: (tls: RecordUpstreamTls) => number): Compile =>
+  ofUpstream((argument, needed) => {
+    const format = time((r) => (r.upstreamTls === null || r.upstreamTls === undefined ? -1 : of(r.upstreamTls)))(argument, needed);
+    if (!format.ok) return format;
+    return ok((r) => (r.upstreamTls === null || r.upstreamTls === undefined || of(r.upstreamTls) < 0 ? null : format.value(r)));
+  });
+
 /** Every operator that runs, by name. */
 export const operators: Readonly<Record<string, Compile>> = {
   START_TIME: time((r) => r.startMs),
@@ -232,9 +249,20 @@ export const operators: Readonly<Record<string, Compile>> = {
   UPSTREAM_REMOTE_ADDRESS: plain((r) => r.upstreamHost),
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: withoutPort((r) => r.upstreamHost),
   UPSTREAM_REMOTE_PORT: portOf((r) => r.upstreamHost),
-  UPSTREAM_LOCAL_ADDRESS: plain((r) => r.upstreamLocalAddress),
-  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: withoutPort((r) => r.upstreamLocalAddress),
-  UPSTREAM_LOCAL_PORT: portOf((r) => r.upstreamLocalAddress),
+  UPSTREAM_LOCAL_ADDRESS: ofUpstream(plain((r) => r.upstreamLocalAddress)),
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: ofUpstream(withoutPort((r) => r.upstreamLocalAddress)),
+  UPSTREAM_LOCAL_PORT: ofUpstream(portOf((r) => r.upstreamLocalAddress)),
+  UPSTREAM_TLS_VERSION: upstreamTls(({ version }) => version),
+  UPSTREAM_TLS_CIPHER: upstreamTls(({ cipher }) => cipher),
+  UPSTREAM_TLS_SESSION_ID: upstreamTls(({ sessionId }) => sessionId),
+  UPSTREAM_PEER_SUBJECT: upstreamTls(({ subject }) => subject),
+  UPSTREAM_PEER_ISSUER: upstreamTls(({ issuer }) => issuer),
+  UPSTREAM_PEER_CERT: upstreamTls(({ pem }) => encodeURIComponent(pem)),
+  UPSTREAM_PEER_CERT_V_START: upstreamTime(({ validFromMs }) => validFromMs),
+  UPSTREAM_PEER_CERT_V_END: upstreamTime(({ validToMs }) => validToMs),
+  UPSTREAM_PEER_URI_SAN: upstreamTls(({ uriSans }) => uriSans.join(',')),
+  UPSTREAM_PEER_DNS_SAN: upstreamTls(({ dnsSans }) => dnsSans.join(',')),
+  UPSTREAM_PEER_IP_SAN: upstreamTls(({ ipSans }) => ipSans.join(',')),
   UPSTREAM_TRANSPORT_FAILURE_REASON: plain((r) => r.upstreamTransportFailureReason),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: plain((r) => r.upstreamAttempts),
   DOWNSTREAM_REMOTE_ADDRESS: plain((r) => r.downstreamRemoteAddress),
