@@ -46,6 +46,18 @@ const rows: readonly Row[] = [
     because: ["SNI: 'a.example.com' is not b.example.com", 'first whose conditions hold: SNI a.example.com'],
   },
   {
+    name: 'a name whose end is open',
+    chains: [chain('short', { serverNames: ['a.*'], tls }), chain('open', { serverNames: ['*'], tls })],
+    want: 'short',
+    because: ['first whose conditions hold: SNI a.*', "its conditions hold too, but 'short' stands before it"],
+  },
+  {
+    name: 'a name whose end is open has an end',
+    view: { serverName: 'a.' },
+    chains: [chain('short', { serverNames: ['a.*'], tls })],
+    want: null,
+  },
+  {
     name: 'the order of the list decides, not how precise a name is',
     chains: [chain('wild', { serverNames: ['*.example.com'], tls }), chain('exact', { serverNames: ['a.example.com'], tls })],
     want: 'wild',
@@ -150,7 +162,7 @@ describe('ChainTable', () => {
     });
   }
 
-  const names = fc.constantFrom('a.example.com', '*.example.com', '*.com', 'b.org', '*');
+  const names = fc.constantFrom('a.example.com', '*.example.com', '*.com', 'a.*', 'b.org', '*');
   const networks = fc.constantFrom('10.0.0.0/8', '192.0.2.0/24', '#443', '198.51.100.1#443', '::1');
   const anyChain = fc
     .record({

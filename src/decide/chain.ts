@@ -4,7 +4,7 @@
  */
 import type { ConnectionChain } from '../model/chain.ts';
 import { AddressSet } from './addresses.ts';
-import { parseHostPattern } from './host.ts';
+import { hostMatches, parseHostPattern } from './host.ts';
 
 /** Addresses of a connection: known before its first byte. */
 export interface ConnectionAddresses {
@@ -48,6 +48,8 @@ export class ChainTable {
   /** Positions by exact server name and by suffix (`.example.com`), ascending. */
   private readonly exact = new Map<string, number[]>();
   private readonly suffixes = new Map<string, number[]>();
+  /** Chains for `example.*` (Kong), as they stand; few. */
+  private readonly prefixes: { readonly text: string; readonly at: number }[] = [];
   /** Positions of chains for any name, and none. */
   private readonly unnamed: number[] = [];
   private readonly detects: boolean;
@@ -66,6 +68,7 @@ export class ChainTable {
       for (const name of chain.serverNames) {
         const { kind, text } = parseHostPattern(name);
         if (kind === 'any') push(this.unnamed, at);
+        else if (kind === 'prefix') this.prefixes.push({ text, at });
         else {
           const into = kind === 'suffix' ? this.suffixes : this.exact;
           const list = into.get(text);
@@ -119,7 +122,7 @@ export class ChainTable {
   }
 
   private named(serverName: string): readonly number[] {
-    if (this.exact.size + this.suffixes.size === 0) return this.unnamed;
+    if (this.exact.size + this.suffixes.size + this.prefixes.length === 0) return this.unnamed;
     const found = [...this.unnamed, ...(this.exact.get(serverName) ?? [])];
     if (this.suffixes.size > 0) {
       for (let dot = serverName.indexOf('.', 1); dot >= 0; dot = serverName.indexOf('.', dot + 1)) {
@@ -127,6 +130,7 @@ export class ChainTable {
         if (list !== undefined) found.push(...list);
       }
     }
+    for (const { text, at } of this.prefixes) if (serverName.length > text.length && serverName.startsWith(text)) found.push(at);
     return found.sort((a, b) => a - b);
   }
 }
@@ -190,9 +194,7 @@ function whyNot(entry: Entry, view: ConnectionView): string | null {
 }
 
 function nameHolds(pattern: string, serverName: string): boolean {
-  const { kind, text } = parseHostPattern(pattern);
-  if (kind === 'any') return true;
-  return kind === 'suffix' ? serverName.length > text.length && serverName.endsWith(text) : serverName === text;
+  return hostMatches(parseHostPattern(pattern), serverName);
 }
 
 function beaten(chosen: ConnectionChain | null, entry: Entry, begins: Beginning): string {

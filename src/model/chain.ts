@@ -37,7 +37,7 @@ export interface L4Forward {
 export interface ConnectionChain {
   /** For log, metrics and explain; unique in the listener. */
   readonly name: string;
-  /** SNI, lower case: exact or `*.suffix`. Empty: whatever it is, and connections that are not TLS too. */
+  /** SNI, lower case: exact, `*.suffix` or `prefix.*`. Empty: whatever it is, and connections that are not TLS too. */
   readonly serverNames: readonly string[];
   /** Only TLS connections (true), only others (false), both (absent). */
   readonly isTls?: boolean;

@@ -22,9 +22,9 @@ export const kongMessages = {
   },
   WR0404: {
     severity: 'error',
-    title: 'Upstream protocol does not run yet',
+    title: 'Upstream protocol cannot carry the requests of the route',
     explanation:
-      'The service is reached by a protocol that this version does not speak (`https`, `grpc`, `grpcs`, `tls` …). Plain text is never sent in its place: the routes of the service answer 503.',
+      'A route for requests leads to a service whose protocol is of connections alone (`tcp`, `tls`, `udp`, `tls_passthrough`). The route answers 503. Give the service `protocol: http` or `https`, or the route stream protocols.',
   },
   WR0405: {
     severity: 'error',
@@ -56,8 +56,9 @@ export const kongMessages = {
   },
   WR0410: {
     severity: 'info',
-    title: "Kong's HTTPS port does not run yet",
-    explanation: "Kong's proxy listens on 8443 for HTTPS. This version serves 8000 only; certificates and SNIs are kept and not used.",
+    title: "Kong's HTTPS port is not opened",
+    explanation:
+      "Kong's proxy listens on 8443 for HTTPS and shows a certificate that it signed itself where no SNI fits. Weir shows none that nobody gave it: 8443 is opened once a certificate has an SNI, and a connection for a name without one is closed. A certificate with the SNI `*` is for all other names.",
   },
   WR0411: {
     severity: 'info',
@@ -67,9 +68,9 @@ export const kongMessages = {
   },
   WR0412: {
     severity: 'warning',
-    title: 'Route protocol is not served yet',
+    title: 'Stream route without a port',
     explanation:
-      'Routes for `tcp`, `tls`, `tls_passthrough` and `udp` are checked and not served. Routes for `grpc` and `grpcs` alone answer HTTP/1.1 requests with 426, as Kong does; HTTP/2 does not run yet.',
+      "Kong's `stream_listen` stands in kong.conf and is in no document. Routes for `tcp`, `tls`, `tls_passthrough` and `udp` are served on the ports that their `destinations` name; a route that names none is served on the ports that others of its transport name, if there are any.",
   },
   WR0413: {
     severity: 'info',
@@ -86,5 +87,16 @@ export const kongMessages = {
     severity: 'warning',
     title: 'Upstream without targets',
     explanation: 'No target belongs to the upstream: the services that name it have nowhere to go and answer 503.',
+  },
+  WR0416: {
+    severity: 'warning',
+    title: 'Certificate of the upstream is not verified',
+    explanation:
+      "Kong's `tls_verify` is off unless a service or kong.conf says otherwise, and Weir does as Kong does: the connection is encrypted, and whoever answers is believed. Write `tls_verify: true`; with `ca_certificates` the authorities named there are trusted, without it the system's.",
+  },
+  WR0417: {
+    severity: 'warning',
+    title: 'Stream route for TLS without a certificate',
+    explanation: 'TLS of a `tls` route ends here, which needs a certificate whose SNI fits. There is none: the connections are closed.',
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -2,7 +2,9 @@
 import { isIP } from 'node:net';
 import type { Balancer, Cluster, Endpoint } from '../../model/cluster.ts';
 import type { PendingField } from '../../model/route.ts';
+import type { ClientTls } from '../../model/tls.ts';
 import type { ServiceDefinition, ServiceIndex } from '../services.ts';
+import type { CertificateBook } from './certificates.ts';
 import type { Directory } from './directory.ts';
 import type { Located } from './entity.ts';
 import type { Report } from './report.ts';
@@ -20,6 +22,7 @@ export interface ClusterContext {
   readonly upstreamsByHost: ReadonlyMap<string, Located>;
   /** Their targets, by the same name. */
   readonly targets: ReadonlyMap<string, ServiceDefinition>;
+  readonly book: CertificateBook;
   readonly report: Report;
   /** Settings of an upstream, reported once however many services use it. */
   readonly upstreams: Map<string, UpstreamSettings>;
@@ -40,20 +43,11 @@ export function serviceCluster(located: Located, service: Service, context: Clus
         hint: 'a connection that fails is tried once more, on another target, when nothing was sent',
       }),
     );
-  for (const field of ['tls_verify', 'tls_verify_depth', 'ca_certificates'] as const)
-    if (service[field] !== undefined) pending.push(context.report.pending(resource, [field], service[field]));
-  if (Object.hasOwn(located.entity.refs, 'client_certificate'))
-    pending.push(context.report.pending(resource, ['client_certificate'], '(certificate)'));
   const destination = resolve(service, context);
-  const blocked = destination.blocked ?? transportProblem(service);
-  if (blocked !== null && destination.blocked === undefined)
-    context.report.add(
-      'WR0404',
-      resource,
-      ['protocol'],
-      `the upstream protocol '${service.protocol}' does not run yet; the routes of service '${resource.name}' answer 503`,
-      'use protocol: http where the upstream takes it',
-    );
+  const overTls = isSecure(service.protocol);
+  const trust = overTls ? clientTls(located, service, destination, context) : null;
+  if (trust !== null) pending.push(...trust.pending);
+  const blocked = destination.blocked ?? trust?.blocked ?? null;
   return {
     name: kongClusterName(resource.name),
     discovery: destination.endpoints.every((endpoint) => isIP(endpoint.address) !== 0) ? 'static' : 'dns',
@@ -63,7 +57,9 @@ export function serviceCluster(located: Located, service: Service, context: Clus
     service: service.host.toLowerCase(),
     serviceNamespace: null,
     ...(destination.hostHeader === undefined ? {} : { hostHeader: destination.hostHeader }),
-    transport: ['https', 'tls', 'grpcs', 'wss', 'tls_passthrough'].includes(service.protocol) ? 'tls' : 'plaintext',
+    transport: overTls ? 'tls' : 'plaintext',
+    ...(trust === null || trust.tls === null ? {} : { tls: trust.tls }),
+    ...(service.protocol === 'grpc' || service.protocol === 'grpcs' ? { protocol: 'http2' as const } : {}),
     declared: destination.declared,
     origin: resource.origin,
     pending: [...pending, ...destination.pending],
@@ -71,8 +67,56 @@ export function serviceCluster(located: Located, service: Service, context: Clus
   };
 }
 
-function transportProblem(service: Service): string | null {
-  return service.protocol === 'http' || service.protocol === 'ws' ? null : `upstream protocol ${service.protocol} does not run yet`;
+/** Of tls_passthrough the client's own bytes are TLS. */
+function isSecure(protocol: Service['protocol']): boolean {
+  return protocol === 'https' || protocol === 'tls' || protocol === 'grpcs' || protocol === 'wss';
+}
+
+interface Trust {
+  readonly tls: ClientTls | null;
+  readonly blocked: string | null;
+  readonly pending: readonly PendingField[];
+}
+
+/**
+ * As Kong has it: the certificate of the upstream is looked at where `tls_verify` says so, the SNI is the host that is sent,
+ * and the service's own client certificate stands before that of the upstream entity (kong/runloop/upstream_ssl.lua).
+ */
+function clientTls(located: Located, service: Service, destination: Destination, { book, report }: ClusterContext): Trust {
+  const { resource, entity } = located;
+  const pending: PendingField[] = [];
+  const closed = (blocked: string): Trust => ({ tls: null, blocked, pending });
+  const verify = service.tls_verify === true;
+  if (!verify)
+    report.add(
+      'WR0416',
+      resource,
+      service.tls_verify === undefined ? ['protocol'] : ['tls_verify'],
+      `the certificate of the upstream of service '${resource.name}' is not looked at: anyone on the way may answer`,
+      'write tls_verify: true, with ca_certificates where its authority is your own',
+    );
+  if (service.tls_verify_depth !== undefined)
+    pending.push(report.pending(resource, ['tls_verify_depth'], service.tls_verify_depth, { hint: 'chains of any length are accepted' }));
+  const authorities = book.authorities(service.ca_certificates ?? []);
+  if (authorities.missing !== null) {
+    report.add(
+      'WR0401',
+      resource,
+      ['ca_certificates'],
+      `ca_certificates: there is no sound CACertificate '${authorities.missing}'; the routes of service '${resource.name}' answer 503`,
+      "add it under 'ca_certificates' with this id",
+    );
+    return closed(`CA certificate '${authorities.missing}' is not there`);
+  }
+  const own = entity.refs.client_certificate;
+  const reference = own ?? destination.clientCertificate?.entity.refs.client_certificate;
+  const certificate = reference === undefined ? null : book.clientCertificate(reference);
+  // Of one that is in no document WR0401 has been told already, of a broken one its own errors.
+  if (reference !== undefined && certificate === null) return closed('its client certificate is not there or is quarantined');
+  // Connections send no host: then it is that of the service (Kong: proxy_ssl_name).
+  const host = service.protocol === 'tls' ? (destination.hostHeader ?? service.host).replace(/:\d+$/, '').toLowerCase() : '';
+  const sni = host === '' || host.startsWith('[') || isIP(host) !== 0 ? null : host;
+  return { tls: { sni, verify, ca: authorities.secret, subjectAltNames: [], certificate }, blocked: null, pending };
 }
 
 interface Destination {
@@ -82,6 +126,8 @@ interface Destination {
   readonly hostHeader?: string;
   readonly pending: readonly PendingField[];
   readonly blocked?: string;
+  /** The upstream entity, whose client certificate stands in for the service's. */
+  readonly clientCertificate?: Located;
 }
 
 /** Order of look-up: Kong upstream, services of other dialects (short names in namespace `default`), IP address, DNS. */
@@ -106,12 +152,14 @@ function resolve(service: Service, context: ClusterContext): Destination {
       balancer: settings.balancer,
       declared: true,
       pending: settings.pending,
+      clientCertificate: upstream,
       ...(hostHeader === undefined ? {} : { hostHeader }),
     };
   }
+  const udp = service.protocol === 'udp' ? 'udp' : undefined;
   const declared = context.services.resolve(service.host, null) ?? context.services.resolve(service.host, 'default');
   if (declared !== null)
-    return { endpoints: declared.endpoints(service.port), balancer: roundRobin, declared: true, hostHeader: ownHost, pending: [] };
+    return { endpoints: declared.endpoints(service.port, udp), balancer: roundRobin, declared: true, hostHeader: ownHost, pending: [] };
   const address = service.host.replace(/^\[(.*)\]$/, '$1');
   return {
     endpoints: [
@@ -127,7 +175,7 @@ function resolve(service: Service, context: ClusterContext): Destination {
 /** Host header that Kong sends for an address: with its port, unless it is the scheme's own. */
 function authority(host: string, port: number, protocol: string): string {
   const name = isIP(host) === 6 ? `[${host}]` : host;
-  return port === (protocol === 'https' ? 443 : 80) ? name : `${name}:${port}`;
+  return port === (protocol === 'https' || protocol === 'grpcs' ? 443 : 80) ? name : `${name}:${port}`;
 }
 
 /** The targets' own host when all of them have one; otherwise each request carries the host of its endpoint. */
@@ -171,7 +219,7 @@ const hashing = [
   'slots',
 ] as const;
 
-function upstreamPending({ resource, entity }: Located, fields: Upstream, report: Report): readonly PendingField[] {
+function upstreamPending({ resource }: Located, fields: Upstream, report: Report): readonly PendingField[] {
   const pending: PendingField[] = [];
   if (fields.algorithm === 'consistent-hashing' || fields.algorithm === 'latency')
     pending.push(
@@ -188,6 +236,5 @@ function upstreamPending({ resource, entity }: Located, fields: Upstream, report
     pending.push(report.pending(resource, ['healthchecks', 'passive'], passive));
   if (positive(threshold)) pending.push(report.pending(resource, ['healthchecks', 'threshold'], threshold));
   if (fields.use_srv_name) pending.push(report.pending(resource, ['use_srv_name'], true));
-  if (Object.hasOwn(entity.refs, 'client_certificate')) pending.push(report.pending(resource, ['client_certificate'], '(certificate)'));
   return pending;
 }

@@ -15,6 +15,7 @@ function line({ severity, code, line: at, column, message, hint }: Diagnostic): 
 function translated(text: string): unknown {
   const { diagnostics, fragment } = load(text);
   const [listener] = fragment.listeners;
+  const chained = fragment.listeners.filter(({ chains }) => chains !== undefined);
   const routes = fragment.routes.map(({ origin, name: _name, rule: _rule, filters, ...route }) => ({
     ...route,
     line: origin.line,
@@ -23,6 +24,21 @@ function translated(text: string): unknown {
   return {
     diagnostics: diagnostics.toSorted((a, b) => a.line - b.line || a.column - b.column).map(line),
     listener: listener === undefined ? null : `${listener.name} ${listener.replyStyle}`,
+    ...(chained.length === 0
+      ? {}
+      : {
+          chains: chained.flatMap(({ name, protocol, chains = [] }) =>
+            chains.map(({ origin, ...chain }) => ({
+              listener: `${name} ${protocol}`,
+              line: origin.line,
+              ...chain,
+              ...(chain.forward === null ? {} : { forward: { ...chain.forward, origin: undefined } }),
+            })),
+          ),
+          secrets: fragment.secrets?.map(({ name, certificate, privateKey, ca }) =>
+            [name, certificate && 'certificate', privateKey && 'key', ca && 'authorities'].filter(Boolean).join(' '),
+          ),
+        }),
     matches: (listener?.virtualHosts[0]?.matches ?? []).map((entry) => ({
       route: routes[entry.route]?.id,
       index: entry.index,

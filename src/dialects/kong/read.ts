@@ -228,7 +228,6 @@ function concealed(kind: string, fields: Readonly<Record<string, unknown>>): Rea
     case 'OAuth2Credential':
     case 'OAuth2Token':
     case 'OAuth2AuthorizationCode':
-    case 'Certificate':
     case 'Key':
     case 'ACMEStorage':
     case 'Session':

@@ -1,19 +1,23 @@
 /** Kong routes as routes and match entries of the model, best rank first. */
 import type { FilterConfig } from '../../model/filter.ts';
+import type { HeaderMatcher, RouteMatch } from '../../model/match.ts';
 import type { MatchEntry, PendingField, Route as ModelRoute, RouteAction } from '../../model/route.ts';
+import type { Resource } from '../dialect.ts';
 import type { Located } from './entity.ts';
 import { expressionMatches } from './expression/match.ts';
 import { parseExpression } from './expression/parse.ts';
 import { routeMatches, type RankedMatch } from './matches.ts';
 import { expressionPriority } from './priority.ts';
 import type { Report } from './report.ts';
-import type { Route } from './schemas.ts';
+import type { Route, Service } from './schemas.ts';
+import { streamProtocols } from './stream.ts';
 
 /** What the service and the plugins of a route contribute. */
 export interface RouteParts {
   /** Null: the route has no service. */
   readonly service: {
     readonly cluster: string;
+    readonly protocol: Service['protocol'];
     readonly host: string;
     readonly port: number;
     readonly path: string;
@@ -26,8 +30,11 @@ export interface RouteParts {
 }
 
 export interface PlacedRoute {
+  readonly resource: Resource;
   readonly route: ModelRoute;
   readonly matches: readonly RankedMatch[];
+  /** Takes a part of the same requests before the route does, or after. */
+  readonly beside?: readonly { readonly route: ModelRoute; readonly match: RouteMatch }[];
   /** Seconds since the epoch; older routes win ties. */
   readonly createdAt: number;
 }
@@ -37,11 +44,6 @@ const json = 'application/json; charset=utf-8';
 /** Null: the route is not served; the report says why. */
 export function placeRoute(located: Located, route: Route, parts: RouteParts, report: Report): PlacedRoute | null {
   const { resource } = located;
-  const stream = route.protocols.filter((protocol) => ['tcp', 'tls', 'udp', 'tls_passthrough'].includes(protocol));
-  if (stream.length > 0) {
-    report.add('WR0412', resource, ['protocols'], `routes for ${stream.join(', ')} are not served yet`, 'only http and https routes are');
-    return null;
-  }
   const pending = [...parts.pending];
   for (const field of ['request_buffering', 'response_buffering'] as const)
     if (route[field] === true)
@@ -69,26 +71,24 @@ export function placeRoute(located: Located, route: Route, parts: RouteParts, re
     );
     return null;
   }
-  const grpcOnly = route.protocols.every((protocol) => protocol === 'grpc' || protocol === 'grpcs');
-  if (grpcOnly)
-    report.add('WR0412', resource, ['protocols'], 'routes for grpc alone answer HTTP/1.1 requests with 426', 'HTTP/2 does not run yet');
+  const grpc = route.protocols.some((protocol) => protocol === 'grpc' || protocol === 'grpcs');
   const secureOnly = route.protocols.every((protocol) => protocol === 'https' || protocol === 'wss');
-  if (secureOnly)
-    report.add(
-      'WR0410',
-      resource,
-      ['protocols'],
-      `plain-text requests are answered with ${route.https_redirect_status_code}; port 8443 does not run yet`,
-    );
+  const wrongService = parts.service === null ? null : serviceProblem(parts.service.protocol);
+  if (wrongService !== null && parts.action === null && blocked === null) {
+    report.add('WR0404', resource, ['service'], `the route answers 503: ${wrongService}`, 'use protocol: http or https for the service');
+    blocked = { kind: 'blocked', status: 503, reason: wrongService };
+  }
+  const id = `kong/Route//${resource.name}/0`;
+  const head = { name: resource.name, rule: 0, origin: resource.origin };
   return {
+    resource,
     createdAt: route.created_at ?? Number.MAX_SAFE_INTEGER,
     matches: found.matches,
+    ...(grpc ? { beside: mismatches(route, id, head) } : {}),
     route: {
-      id: `kong/Route//${resource.name}/0`,
-      name: resource.name,
-      rule: 0,
-      origin: resource.origin,
-      action: blocked ?? (grpcOnly ? needsHttp2 : (parts.action ?? forward(route, found.strip, parts))),
+      id,
+      ...head,
+      action: blocked ?? parts.action ?? forward(route, found.strip, parts),
       filters: parts.filters,
       ...(secureOnly ? { httpsRedirect: route.https_redirect_status_code } : {}),
       pending,
@@ -96,10 +96,35 @@ export function placeRoute(located: Located, route: Route, parts: RouteParts, re
   };
 }
 
-const needsHttp2: RouteAction = {
+/** What is not gRPC, and what is gRPC in plain text on a route for grpcs: Kong answers before any plugin does. */
+function mismatches(
+  { protocols }: Route,
+  id: string,
+  head: Pick<ModelRoute, 'name' | 'rule' | 'origin'>,
+): NonNullable<PlacedRoute['beside']> {
+  const answer = (name: string, action: RouteAction): ModelRoute => ({ ...head, id: `${id}/${name}`, action, filters: [], pending: [] });
+  const plain = protocols.includes('grpc')
+    ? []
+    : [{ route: answer('plain', grpcInPlainText), match: { ...isGrpc, scheme: { kind: 'exact' as const, value: 'http' } } }];
+  return [...plain, { route: answer('other', notGrpc), match: { headers: [{ ...contentType, invert: true }] } }];
+}
+
+const contentType: HeaderMatcher = { name: 'content-type', values: [{ kind: 'prefix', value: 'application/grpc' }] };
+const isGrpc: RouteMatch = { headers: [contentType] };
+const grpcInPlainText: RouteAction = {
   kind: 'direct-response',
-  status: 426,
-  body: '{"message":"Please use HTTP2 protocol"}',
+  status: 200,
+  body: '',
+  headers: [
+    ['content-type', 'application/grpc'],
+    ['grpc-status', '1'],
+    ['grpc-message', 'gRPC request matched gRPCs route'],
+  ],
+};
+const notGrpc: RouteAction = {
+  kind: 'direct-response',
+  status: 415,
+  body: '{"message":"Non-gRPC request matched gRPC route"}',
   headers: [['content-type', json]],
 };
 const noService: RouteAction = {
@@ -108,6 +133,10 @@ const noService: RouteAction = {
   body: '{"message":"no Service found with those values"}',
   headers: [['content-type', json]],
 };
+
+function serviceProblem(protocol: Service['protocol']): string | null {
+  return streamProtocols.some((one) => one === protocol) ? `the protocol of its service is ${protocol}, which carries no requests` : null;
+}
 
 function forward(route: Route, strip: boolean, { service }: RouteParts): RouteAction {
   if (service === null) return noService;
@@ -152,18 +181,37 @@ function placeExpression(
   };
 }
 
-/** All match entries in Kong's order: priority, then age, then the order of the documents. */
-export function rankEntries(routes: readonly PlacedRoute[]): readonly MatchEntry[] {
-  const entries = routes.flatMap((placed, index) => placed.matches.map((ranked) => ({ placed, index, ranked })));
+/** All match entries in Kong's order: priority, then age, then the order of the documents. `routes` get their place in the same order. */
+export function rankEntries(placed: readonly PlacedRoute[]): {
+  readonly routes: readonly ModelRoute[];
+  readonly entries: readonly MatchEntry[];
+} {
+  const routes: ModelRoute[] = [];
+  const places = placed.map(({ route, beside = [] }) => {
+    const at = routes.push(route) - 1;
+    return { at, beside: beside.map((one) => ({ at: routes.push(one.route) - 1, match: one.match })) };
+  });
+  const entries = placed.flatMap((one, index) => one.matches.map((ranked) => ({ one, index, ranked })));
   entries.sort((a, b) => {
     const [left, right] = [a.ranked.priority.value, b.ranked.priority.value];
     if (left !== right) return left < right ? 1 : -1;
-    return a.placed.createdAt - b.placed.createdAt || a.index - b.index || a.ranked.index - b.ranked.index;
+    return a.one.createdAt - b.one.createdAt || a.index - b.index || a.ranked.index - b.ranked.index;
   });
-  return entries.map(({ index, ranked }) => ({
-    route: index,
-    index: ranked.index,
-    match: ranked.match,
-    rankReason: ranked.priority.reason,
-  }));
+  return {
+    routes,
+    entries: entries.flatMap(({ index, ranked }) => {
+      const { at, beside } = places[index];
+      const entry = (route: number, match: RouteMatch): MatchEntry => ({
+        route,
+        index: ranked.index,
+        match,
+        rankReason: ranked.priority.reason,
+      });
+      return [...beside.map((other) => entry(other.at, joined(ranked.match, other.match))), entry(at, ranked.match)];
+    }),
+  };
+}
+
+function joined(match: RouteMatch, other: RouteMatch): RouteMatch {
+  return { ...match, ...other, headers: [...(match.headers ?? []), ...(other.headers ?? [])] };
 }

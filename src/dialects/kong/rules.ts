@@ -17,6 +17,7 @@ import {
   type Upstream,
 } from './schemas.ts';
 import { otherSchema } from './schemas-other.ts';
+import { certificateProblems } from './pem.ts';
 
 export interface CheckedEntity {
   readonly fields: Readonly<Record<string, unknown>>;
@@ -62,7 +63,10 @@ export function checkEntity(kind: string, fields: Readonly<Record<string, unknow
       return checkPlugin(fields, at, refuse, diagnostics);
     default: {
       const schema = otherSchema(kind);
-      return schema === null ? { fields: {}, diagnostics } : plain(check(schema, fields, at.document, at.path, at.resource));
+      if (schema === null) return { fields: {}, diagnostics };
+      const checked = plain(check(schema, fields, at.document, at.path, at.resource));
+      const sound = checked.diagnostics.length === 0;
+      return sound ? { ...checked, diagnostics: certificateProblems(kind, checked.fields, at, Date.now()) } : checked;
     }
   }
 }

@@ -1,6 +1,7 @@
-/** Schemas of credentials, certificates, keys and the rest: checked, and used as far as their features run. */
+/** Schemas of credentials, certificates, keys and the rest. */
 import { z } from 'zod';
-import { lazily } from '../check.ts';
+import { issue, lazily } from '../check.ts';
+import { parseSni } from './hosts.ts';
 import { common } from './schemas.ts';
 import { text, url, whole } from './plugins/fields.ts';
 
@@ -53,7 +54,20 @@ const makers: Readonly<Record<string, () => z.ZodType>> = {
     }),
   ACL: () => z.strictObject({ ...common, group: text }),
   Certificate: () => z.strictObject({ ...common, cert: text, key: text, cert_alt: text.optional(), key_alt: text.optional() }),
-  SNI: () => z.strictObject({ ...common, name: text }),
+  SNI: () =>
+    z.strictObject({
+      ...common,
+      name: z.string().check((context) => {
+        const parsed = context.value === '*' ? null : parseSni(context.value);
+        if (parsed?.ok === false)
+          context.issues.push({
+            code: 'custom',
+            input: context.value,
+            message: parsed.error,
+            params: issue({ hint: 'write example.com, *.example.com, example.* or *' }),
+          });
+      }),
+    }),
   CACertificate: () => z.strictObject({ ...common, cert: text, cert_digest: text.optional() }),
   KeySet: () => z.strictObject({ ...common, name: text.optional() }),
   Key: () =>

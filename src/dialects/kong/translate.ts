@@ -1,12 +1,13 @@
-/** Kong entities → model: one listener on 8000 with one virtual host, whose matches stand in Kong's order. */
-import { isIP } from 'node:net';
+/** Kong entities → model: listeners on 8000 and 8443 with one virtual host, whose matches stand in Kong's order, and the ports of stream routes. */
 import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { FilterConfig } from '../../model/filter.ts';
-import type { PendingField, RouteAction } from '../../model/route.ts';
+import type { PendingField, RouteAction, VirtualHost } from '../../model/route.ts';
 import { emptyFragment, type Condition, type ResourceStatus } from '../../model/snapshot.ts';
 import type { TranslateInput, Translation } from '../dialect.ts';
 import { buildServiceIndex } from '../services.ts';
+import { CertificateBook } from './certificates.ts';
+import { terminatingChains } from './chains.ts';
 import { reportUpstreams, serviceCluster, type ClusterContext } from './clusters.ts';
 import { translateConsumers } from './consumers.ts';
 import { Directory } from './directory.ts';
@@ -18,9 +19,11 @@ import { placeRoute, rankEntries, type PlacedRoute, type RouteParts } from './ro
 import { routeSchema, serviceSchema, pluginSchema } from './schemas.ts';
 import { PluginTable } from './scope.ts';
 import { kongUpstreamServices } from './services.ts';
+import { certificateHint, isStream, socketName, streamPorts, streamProtocols, type StreamRoute } from './stream.ts';
 
-/** Kong's `proxy_listen` for plain text. */
+/** Kong's `proxy_listen`: plain text, and TLS. */
 const proxyPort = 8000;
+const securePort = 8443;
 
 export function translate(input: TranslateInput): Translation {
   const resources = input.resources.filter((resource) => resource.dialect === 'kong');
@@ -33,6 +36,7 @@ export function translate(input: TranslateInput): Translation {
     services: buildServiceIndex(input.resources),
     upstreamsByHost: new Map(directory.all('Upstream').map((one) => [one.entity.label?.toLowerCase() ?? one.resource.key, one])),
     targets: new Map(kongUpstreamServices(resources).map((one) => [one.host, one])),
+    book: new CertificateBook(directory),
     report,
     upstreams: new Map(),
   };
@@ -40,7 +44,9 @@ export function translate(input: TranslateInput): Translation {
   const services = translateServices(clusters);
   const plugins = translatePlugins(directory, report);
   const placed: PlacedRoute[] = [];
-  const served = new Set<string>();
+  const streams: StreamRoute[] = [];
+  /** Where, by key of the resource. */
+  const served = new Map<string, string>();
   for (const located of directory.all('Route')) {
     const parsed = located.entity.fields === null ? null : routeSchema().safeParse(located.entity.fields);
     if (parsed === null || !parsed.success || directory.leadsNowhere(located)) continue;
@@ -49,50 +55,96 @@ export function translate(input: TranslateInput): Translation {
     const service = owner === null ? null : (services.get(owner.entity.id) ?? null);
     // A disabled service takes its routes along (Kong); so does a broken one that never was sound.
     if (owner !== null && service === null) continue;
-    const contributed = plugins(located.entity.id, owner?.entity.id ?? null);
-    const route = placeRoute(located, parsed.data, { service: service?.parts ?? null, ...contributed }, report);
-    if (route === null) continue;
-    placed.push(route);
-    served.add(located.resource.key);
+    const scope = [located.entity.id, owner?.entity.id ?? null] as const;
+    if (isStream(parsed.data)) {
+      streams.push({
+        located,
+        route: parsed.data,
+        service: service === null ? null : streamService(service),
+        blocked: plugins.stream(...scope),
+      });
+      continue;
+    }
+    const route = placeRoute(located, parsed.data, { service: service?.parts ?? null, ...plugins.http(...scope) }, report);
+    if (route !== null) placed.push(route);
   }
-  for (const { resource, entity } of directory.all('Service')) if (services.has(entity.id)) served.add(resource.key);
-  const used = new Set(
-    placed.flatMap(({ route }) => (route.action.kind === 'forward' ? route.action.destinations.map((one) => one.cluster) : [])),
-  );
+  for (const { resource, entity } of directory.all('Service')) if (services.has(entity.id)) served.set(resource.key, '');
+  const ports = streamPorts(streams, clusters.book, report);
+  const ranked = rankEntries(placed);
+  const used = new Set([
+    ...placed.flatMap(({ route }) => (route.action.kind === 'forward' ? route.action.destinations.map((one) => one.cluster) : [])),
+    ...ports.flatMap(({ chains }) => chains.flatMap(({ forward }) => forward?.destinations.map((one) => one.cluster) ?? [])),
+  ]);
   const consumers = translateConsumers(directory, report);
   reportUnused(directory, report);
   const first = resources.find((resource) => resource.kind === 'Route') ?? resources[0];
-  const listener: Listener = {
-    name: `${isIP(input.options.bind) === 6 ? `[${input.options.bind}]` : input.options.bind}:${proxyPort}`,
-    kind: 'gateway',
-    address: input.options.bind,
-    port: proxyPort,
-    protocol: 'http',
-    dialect: 'kong',
-    origin: { ...first.origin, kind: 'Document', name: 'kong', ...first.document.locate([]) },
-    // Kong decodes what is not reserved, resolves dot segments and merges slashes; %2F stays as it is.
-    canonicalisation: { ...edgeCanonicalisation, escapedSlashes: 'keep', underscores: 'allow' },
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'kong',
-    kongHeaders: true,
-    virtualHosts: [{ name: '*', domains: ['*'], origin: first.origin, matches: rankEntries(placed), filters: [] }],
-    filters: [],
-    pending: [],
-  };
+  const origin = { ...first.origin, kind: 'Document', name: 'kong', ...first.document.locate([]) };
+  const hosts: readonly VirtualHost[] = [{ name: '*', domains: ['*'], origin: first.origin, matches: ranked.entries, filters: [] }];
+  const { bind } = input.options;
+  const httpsName = socketName(bind, securePort);
+  const base = { name: 'kong/https', sources: [], destinations: [], forward: null, origin };
+  const https = terminatingChains(clusters.book, base, []);
+  const secure = placed.find(({ route }) => route.httpsRedirect !== undefined);
+  if (https.length === 0 && secure !== undefined)
+    report.add(
+      'WR0410',
+      secure.resource,
+      ['protocols'],
+      `port ${securePort} is not opened: no certificate has a server name, and Weir shows none that nobody gave it`,
+      certificateHint,
+    );
+  const http = { ...httpBase, address: bind, origin, virtualHosts: hosts };
+  const where = [socketName(bind, proxyPort), ...(https.length === 0 ? [] : [httpsName])].join(', ');
+  for (const { resource } of placed) served.set(resource.key, where);
+  for (const { located } of streams) {
+    const open = ports.filter(({ chains }) =>
+      chains.some(({ forward }) => forward?.route === located.resource.name && forward.blocked === undefined),
+    );
+    if (open.length > 0) served.set(located.resource.key, open.map(({ port, udp }) => socketName(bind, port, udp)).join(', '));
+  }
   return {
     fragment: {
       // Upstreams alone are endpoints for other dialects: there is nothing to listen for.
-      listeners: resources.some((one) => one.kind !== 'Upstream' && one.kind !== 'Target') ? [listener] : [],
-      routes: placed.map(({ route }) => route),
+      listeners: resources.some((one) => one.kind !== 'Upstream' && one.kind !== 'Target')
+        ? [
+            { ...http, name: socketName(bind, proxyPort), port: proxyPort },
+            ...(https.length === 0 ? [] : [{ ...http, name: httpsName, port: securePort, chains: https }]),
+            ...ports.map(({ port, udp, chains, located }) => ({
+              ...httpBase,
+              name: socketName(bind, port, udp),
+              address: bind,
+              port,
+              protocol: udp ? ('udp' as const) : ('tcp' as const),
+              chains,
+              origin: located.resource.origin,
+              virtualHosts: [],
+            })),
+          ]
+        : [],
+      routes: ranked.routes,
       clusters: [...services.values()].flatMap(({ cluster }) => (used.has(cluster.name) ? [cluster] : [])),
       consumers,
-      status: statusOf(directory, served, listener.name),
+      ...(clusters.book.secrets.length === 0 ? {} : { secrets: clusters.book.secrets }),
+      status: statusOf(directory, served),
     },
     diagnostics: report.diagnostics,
   };
 }
+
+const httpBase = {
+  kind: 'gateway',
+  protocol: 'http',
+  dialect: 'kong',
+  // Kong decodes what is not reserved, resolves dot segments and merges slashes; %2F stays as it is.
+  canonicalisation: { ...edgeCanonicalisation, escapedSlashes: 'keep', underscores: 'allow' },
+  limits: defaultLimits,
+  trustedHops: 0,
+  trustedCidrs: [],
+  replyStyle: 'kong',
+  kongHeaders: true,
+  filters: [],
+  pending: [],
+} as const satisfies Partial<Listener>;
 
 interface TranslatedService {
   readonly cluster: Cluster;
@@ -116,6 +168,7 @@ function translateServices(context: ClusterContext): ReadonlyMap<string, Transla
       cluster,
       parts: {
         cluster: cluster.name,
+        protocol: service.protocol,
         host: service.host,
         port: service.port,
         path: service.path ?? '/',
@@ -127,11 +180,24 @@ function translateServices(context: ClusterContext): ReadonlyMap<string, Transla
   return services;
 }
 
+function streamService({ parts }: TranslatedService): StreamRoute['service'] {
+  const { cluster, host, port, readTimeoutMs, writeTimeoutMs } = parts;
+  return { cluster, host, port, idleTimeoutMs: Math.max(readTimeoutMs, writeTimeoutMs) };
+}
+
 type Contribution = Pick<RouteParts, 'filters' | 'pending' | 'action'>;
 
+interface Plugins {
+  http(route: string, service: string | null): Contribution;
+  /** Why connections of a stream route are closed; null: nothing restricts them. */
+  stream(route: string, service: string | null): string | null;
+}
+
 /** For a route and its service, by id: what its plugins do. Routes that no plugin names share one answer. */
-function translatePlugins(directory: Directory, report: Report): (route: string, service: string | null) => Contribution {
+function translatePlugins(directory: Directory, report: Report): Plugins {
   const table = new PluginTable<Effect>();
+  const stream = new PluginTable<StreamBlock>();
+  const told = new Set<string>();
   for (const written of [...directory.all('Plugin'), ...directory.all('FilterChain')]) {
     const located = withoutRefusedConsumer(written);
     const { resource, entity } = located;
@@ -144,6 +210,8 @@ function translatePlugins(directory: Directory, report: Report): (route: string,
     };
     // The entity that it was made for is in no document: WR0401 has said so, and there is nothing to protect.
     if ((refs.route && ids.route === null) || (refs.service && ids.service === null) || (refs.consumer && ids.consumer === null)) continue;
+    const closes = resource.restricts ? streamBlock(located) : null;
+    if (closes !== null) stream.add(plugin.name, ids, { located, reason: closes });
     if (!servesHttp(located)) continue;
     const added = table.add(plugin.name, ids, pluginEffect(located, ids.consumer, { directory, report }));
     if (!added)
@@ -155,19 +223,55 @@ function translatePlugins(directory: Directory, report: Report): (route: string,
         'remove one of the two, or give it another route, service or consumer',
       );
   }
-  return (route, service) => {
-    const filters: FilterConfig[] = [];
-    const pending: PendingField[] = [];
-    let action: { readonly rank: number; readonly action: RouteAction } | null = null;
-    for (const winners of table.winners(route, service))
-      for (const { instance } of winners) {
-        if (instance.filter !== null) filters.push(instance.filter);
-        pending.push(...instance.pending);
-        if (instance.action !== null && (action === null || instance.rank > action.rank))
-          action = { rank: instance.rank, action: instance.action };
-      }
-    return { filters, pending, action: action?.action ?? null };
+  return {
+    http(route, service) {
+      const filters: FilterConfig[] = [];
+      const pending: PendingField[] = [];
+      let action: { readonly rank: number; readonly action: RouteAction } | null = null;
+      for (const winners of table.winners(route, service))
+        for (const { instance } of winners) {
+          if (instance.filter !== null) filters.push(instance.filter);
+          pending.push(...instance.pending);
+          if (instance.action !== null && (action === null || instance.rank > action.rank))
+            action = { rank: instance.rank, action: instance.action };
+        }
+      return { filters, pending, action: action?.action ?? null };
+    },
+    stream(route, service) {
+      const block = stream.winners(route, service)[0]?.[0]?.instance;
+      if (block === undefined) return null;
+      const { resource, entity } = block.located;
+      if (entity.fields !== null && !told.has(resource.key))
+        report.add(
+          'WR0109',
+          resource,
+          ['name'],
+          `${block.reason}; the stream routes in its scope are closed`,
+          'remove it, or leave tcp, tls and udp out of its protocols',
+        );
+      told.add(resource.key);
+      return block.reason;
+    },
   };
+}
+
+interface StreamBlock {
+  readonly located: Located;
+  readonly reason: string;
+}
+
+/**
+ * No plugin runs for connections yet: one that restricts closes them. Of Kong's own only ip-restriction is for them
+ * where nothing else is written.
+ */
+function streamBlock({ entity }: Located): string | null {
+  const { fields, plugin } = entity;
+  const name = plugin?.name ?? '';
+  if (fields === null) return name === 'ip-restriction' || pluginSpec(name) === null ? `plugin '${name}' is quarantined` : null;
+  const protocols: readonly unknown[] = Array.isArray(fields.protocols) ? fields.protocols : [];
+  const isDefault = protocols.join() === 'grpc,grpcs,http,https';
+  const runs = protocols.some((one) => streamProtocols.some((protocol) => protocol === one)) || (isDefault && name === 'ip-restriction');
+  return runs ? `plugin '${name}' does not run for connections yet` : null;
 }
 
 /**
@@ -205,7 +309,6 @@ function reportUnused(directory: Directory, report: Report): void {
     'OAuth2Credential',
     'OAuth2Token',
     'OAuth2AuthorizationCode',
-    'CACertificate',
     'KeySet',
     'Key',
     'ACMEStorage',
@@ -230,14 +333,6 @@ function reportUnused(directory: Directory, report: Report): void {
         `vault '${resource.name}' does not run yet: only env does`,
         'references to it quarantine their entities',
       );
-  const certificates = [...directory.all('Certificate'), ...directory.all('SNI')].filter((one) => !one.resource.broken);
-  if (certificates.length > 0)
-    report.add(
-      'WR0410',
-      certificates[0].resource,
-      [],
-      'certificates and server names are checked and not used: port 8443 does not run yet',
-    );
   const filled = new Set(directory.all('Target').map((one) => directory.find('Upstream', one.entity.refs.upstream ?? {})?.resource));
   for (const { resource, entity } of directory.all('Upstream'))
     if (entity.fields !== null && !filled.has(resource))
@@ -250,26 +345,32 @@ function reportUnused(directory: Directory, report: Report): void {
       );
 }
 
-function statusOf(directory: Directory, accepted: ReadonlySet<string>, listener: string): readonly ResourceStatus[] {
+/** `served`: where a route is served; services that are sound have an entry too. */
+function statusOf(directory: Directory, served: ReadonlyMap<string, string>): readonly ResourceStatus[] {
   // One object for each outcome: a status of a hundred thousand routes must not weigh more than the routes.
   const conditions = (status: 'True' | 'False', reason: string, message: string): readonly Condition[] => [
     { type: 'Accepted', status, reason, message },
   ];
   const see = 'see the diagnostics of this resource';
-  const served = conditions('True', 'Accepted', `served on ${listener}`);
-  const sound = conditions('True', 'Accepted', '');
   const invalid = conditions('False', 'Invalid', see);
   const left = conditions('False', 'NotServed', see);
-  return ['Service', 'Route', 'Upstream', 'Plugin', 'Consumer'].flatMap((kind) =>
+  const sound = new Map<string, readonly Condition[]>();
+  const soundAt = (where: string): readonly Condition[] => {
+    let known = sound.get(where);
+    if (known === undefined) sound.set(where, (known = conditions('True', 'Accepted', where === '' ? '' : `served on ${where}`)));
+    return known;
+  };
+  return ['Service', 'Route', 'Upstream', 'Plugin', 'Consumer', 'Certificate', 'SNI', 'CACertificate'].flatMap((kind) =>
     directory.all(kind).map(({ resource, entity }): ResourceStatus => {
-      const open = accepted.has(resource.key) || (kind !== 'Service' && kind !== 'Route');
+      const where = served.get(resource.key);
+      const open = where !== undefined || (kind !== 'Service' && kind !== 'Route');
       return {
         kind,
         namespace: null,
         name: resource.name,
         origin: resource.origin,
         quarantined: resource.broken || resource.stale === true,
-        conditions: entity.fields === null ? invalid : !open ? left : kind === 'Route' ? served : sound,
+        conditions: entity.fields === null ? invalid : !open ? left : soundAt(where ?? ''),
         listeners: [],
         parents: [],
       };
