@@ -159,12 +159,12 @@ await test('a certificate is replaced 100 times under load without a failed hand
   const { port, apply, rig } = await behindTls(t, chains, secrets(0), { workers: 2 });
   const kept = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, servername: 'a.test' });
   await once(kept, 'secureConnect');
-  let isOver = false;
+  const over = new AbortController();
   const seen = new Set<string>();
   const failed: string[] = [];
   let handshakes = 0;
   const load = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const { error, socket, reply } = await shake(port, { servername: 'a.test' });
       handshakes++;
       if (error !== null || !reply.includes(' 200 ')) failed.push(error ?? reply);
@@ -176,7 +176,7 @@ await test('a certificate is replaced 100 times under load without a failed hand
     await apply(chains, secrets(i));
     await shake(port, { servername: 'a.test' });
   }
-  isOver = true;
+  over.abort();
   await Promise.all(clients);
   assert.deepEqual(failed, []);
   assert.ok(handshakes > 100, `${handshakes} handshakes`);

@@ -142,11 +142,12 @@ export class TlsTerminator implements Shown {
       const reason = String(authorizationError);
       return user.onHandshakeFailed('error', `client certificate: ${reason}`);
     }
-    if (code !== 'ECONNRESET') return user.onHandshakeFailed('protocol', reasonOf(error));
-    // Node keeps OpenSSL's word that a certificate is missing to itself and closes the socket.
     const { clientCertificate } = this.material.config;
-    if (clientCertificate === 'require' && !isOver) return user.onHandshakeFailed('no_cert', 'the client showed no certificate');
-    user.onHandshakeFailed('protocol', 'the client closed the connection during the handshake');
+    // Of some versions of TLS Node keeps to itself that a certificate is missing, and closes the socket.
+    const isMissing =
+      code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' || (code === 'ECONNRESET' && clientCertificate === 'require' && !isOver);
+    if (isMissing) return user.onHandshakeFailed('no_cert', 'the client showed no certificate');
+    user.onHandshakeFailed('protocol', code === 'ECONNRESET' ? 'the client closed the connection during the handshake' : reasonOf(error));
   }
 }
 
