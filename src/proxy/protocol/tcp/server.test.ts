@@ -156,7 +156,7 @@ describe('serveTcp', () => {
     assert.equal(await client.toEnd(), '');
     const [line] = await at.ended(1);
     assert.equal(line['response_flags'], 'UF,URX');
-    assert.equal(line['response_code_details'], 'upstream_connection_failure');
+    assert.equal(line['response_code_details'], 'upstream_connection_failure{ECONNREFUSED}');
     assertNothingLeft(at);
   });
 

@@ -13,6 +13,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import type { ClusterState } from '../../upstream/cluster-state.ts';
 import { openSocket, readyEvent } from '../../upstream/connect.ts';
+import { socketFailure, type TlsFailureKind } from '../../upstream/tls/failure.ts';
 import type { EndpointState } from '../../upstream/endpoint.ts';
 import { Wire } from '../../upstream/wire.ts';
 import { layer4Failures } from '../layer4-failures.ts';
@@ -80,7 +81,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
       socket.pause();
     }
     socket.on('end', () => this.guard(() => up.end()));
-    socket.on('error', (error) => this.guard(() => this.onError(error, layer4Failures.downstreamReset, this.upstream)));
+    socket.on('error', () => this.guard(() => this.onError(layer4Failures.downstreamReset, this.upstream)));
     socket.on('close', () => this.guard(() => this.onClosed()));
     return socket;
   }
@@ -154,7 +155,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
     if (this.over || upstream !== this.upstream) return;
     const { worker, client, up, down, socket } = this;
     this.connected = true;
-    worker.onConnect(endpoint);
+    worker.onConnect(endpoint, upstream);
     if (upstream.localAddress !== undefined) this.record.upstreamLocalAddress = joinAddress(upstream.localAddress, upstream.localPort ?? 0);
     upstream.pause();
     up.join(socket, new Wire(upstream));
@@ -200,36 +201,40 @@ class TcpConnection implements LiveConnection, PipeOwner {
   }
 
   private onUpstreamError(upstream: Socket, error: Error): void {
-    if (upstream !== this.upstream) return;
-    if (this.connected) this.onError(error, layer4Failures.upstreamReset, this.socket);
-    else this.fail(layer4Failures.connectFailure, codeOf(error));
+    const { endpoint, connected } = this;
+    if (upstream !== this.upstream || endpoint === null) return;
+    const { code, tls } = socketFailure(error, endpoint.transport.tls !== null || endpoint.transport.failure !== null, connected);
+    if (connected) {
+      this.record.upstreamTransportFailureReason = code;
+      this.onError(layer4Failures.upstreamReset, this.socket);
+    } else this.fail(layer4Failures.connectFailure, code, tls);
   }
 
   /** The connect failed and nothing was sent: another endpoint, once. */
-  private fail(reason: Reason, code: string): void {
+  private fail(reason: Reason, code: string, tls: TlsFailureKind | null = null): void {
     const { worker, cluster, endpoint, upstream, record } = this;
     if (endpoint === null || cluster === null) return;
     endpoint.onConnectFailure(performance.now());
-    worker.onClose(endpoint, true);
+    worker.onClose(endpoint, true, tls);
     if (code !== '') record.upstreamTransportFailureReason = code;
     this.release();
     this.upstream = null;
     upstream?.destroy();
     this.failed = endpoint;
     if (record.upstreamAttempts < maxAttempts && cluster.endpoints.length > 1) return this.connect();
-    record.fail(reason);
+    record.fail(reason, code === '' ? reason.details : `${reason.details}{${code}}`);
     this.refuse(layer4Failures.noAttemptLeft);
   }
 
   /** A side broke: the other one is told as it was told to us. */
-  private onError(_error: Error, reason: Reason, other: Socket | null): void {
+  private onError(reason: Reason, other: Socket | null): void {
     this.record.fail(reason);
     if (other !== null) reset(other);
   }
 
   private onUpstreamClosed(upstream: Socket): void {
     if (upstream !== this.upstream) return;
-    if (!this.connected && !this.socket.destroyed) return this.fail(layer4Failures.connectFailure, 'closed');
+    if (!this.connected && !this.socket.destroyed) return this.fail(layer4Failures.connectFailure, 'CLOSED');
     this.onClosed();
   }
 
@@ -303,10 +308,6 @@ class TcpConnection implements LiveConnection, PipeOwner {
 function protocolOf({ tls, serverName, chain }: ClientConnection): 'TCP' | 'TLS' {
   if (tls !== null) return 'TCP';
   return serverName !== '' || chain?.isTls === true || (chain !== null && chain.serverNames.length > 0) ? 'TLS' : 'TCP';
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : 'ERROR';
 }
 
 /** TCP passes a reset on as a reset; TLS and Unix sockets have none. */
