@@ -85,8 +85,13 @@ export class FrameClient {
   /** Connects and sends the preface with an empty SETTINGS frame, or with `settings`. */
   static async connect(port: number, settings: Buffer = Buffer.alloc(0)): Promise<FrameClient> {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
-    const client = new FrameClient(socket);
     await once(socket, 'connect');
+    return FrameClient.over(socket, settings);
+  }
+
+  /** The same on a connected socket. */
+  static over(socket: Socket, settings: Buffer = Buffer.alloc(0)): FrameClient {
+    const client = new FrameClient(socket);
     client.send(preface, frame(frameType.settings, 0, 0, settings));
     return client;
   }

@@ -3,7 +3,6 @@ import { Deadline } from '../../../base/wheel.ts';
 import type { ClientConnection, LiveConnection } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
-import { lingerMs } from '../http1/state.ts';
 import { idleAt } from '../http1/time-limits.ts';
 import { Peer } from '../peer.ts';
 import { FloodGuard } from './flood-guard.ts';
@@ -35,7 +34,6 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
   private readonly deadline: Deadline;
   private readonly openedAt: number;
   private idleSince: number;
-  private leavingAt = Infinity;
   private isClosed = false;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection) {
@@ -54,7 +52,7 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
     socket.on('error', ignore);
     socket.once('close', () => this.onClosed());
     // Sockets stay open for writing after the client's FIN: what is under way is answered, then the connection closes.
-    socket.once('end', () => this.leave());
+    socket.once('end', () => this.goAway());
     if (peeked !== null && peeked.length > 0) socket.unshift(peeked);
     this.session = performServerHandshake(socket, sessionOptions(at.config.limits));
     // What was read before goes to the session; this only has the socket read on.
@@ -78,18 +76,13 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
   }
 
   /**
-   * Two steps, so that no request is lost that is on its way (RFC 9113 §6.8): the client is asked to open no more streams;
-   * once it has heard that, GOAWAY names the last one. The connection closes after it.
+   * GOAWAY with the last stream that is served; what is under way ends first. A request that crosses it on the wire is not
+   * served, and the client knows that it may send it again (RFC 9113 §6.8). A notice before it, as RFC 9113 advises, is not to be
+   * had from node:http2: nghttp2 takes no new streams once any GOAWAY was sent.
    */
   goAway(): void {
-    if (this.leavingAt !== Infinity || this.session.destroyed) return;
-    this.leavingAt = performance.now();
-    this.session.settings({ maxConcurrentStreams: 0 }, () => this.leave());
-    this.worker.wheel.arm(this.deadline, this.leavingAt + lingerMs);
-  }
-
-  private leave(): void {
-    if (!this.session.destroyed && !this.session.closed) this.session.close();
+    if (this.session.destroyed || this.session.closed) return;
+    this.session.close();
   }
 
   private readonly onStream = (stream: ServerHttp2Stream, _headers: object, flags: number, fields: readonly string[]): void => {
@@ -139,12 +132,9 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
     const { limits } = this.at.config;
     const { headTimeoutMs, maxConnectionMs = 0 } = limits;
     if (received < prefaceBytes && headTimeoutMs > 0 && now - this.openedAt >= headTimeoutMs) return this.close();
-    if (maxConnectionMs > 0 && now - this.openedAt >= maxConnectionMs) this.goAway();
-    if (this.leavingAt + lingerMs <= now) this.leave();
-    if (this.streams.size === 0 && now >= idleAt(this.at, this.idleSince)) {
-      this.leavingAt = now;
-      this.leave();
-    }
+    const isOld = maxConnectionMs > 0 && now - this.openedAt >= maxConnectionMs;
+    if (isOld || worker.draining || this.at.closing) this.goAway();
+    if (this.streams.size === 0 && now >= idleAt(this.at, this.idleSince)) this.goAway();
     worker.wheel.arm(this.deadline, now + lookMs);
   }
 

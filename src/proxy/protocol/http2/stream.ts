@@ -6,7 +6,7 @@ import { failures, type Failure } from '../../failure.ts';
 import type { PeerTls } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import { onRequest } from '../../pipeline.ts';
-import { failureReply, render } from '../../reply.ts';
+import { failureReply, renderFor } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { Exchange, type Downstream, type ResponseOutput } from '../exchange.ts';
 import { RequestHead, type ResponseHead } from '../http1/head.ts';
@@ -24,6 +24,7 @@ const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOC
 const copyLimit = 16 * 1024;
 
 const ignore = (): void => undefined;
+const proceed = (callback: () => void): void => callback();
 const open = {};
 const ended = { endStream: true };
 const withTrailers = { waitForTrailers: true };
@@ -194,12 +195,25 @@ export class ServerStream implements Downstream, ResponseOutput {
     }
   }
 
-  /** Ends the stream at once. */
+  /** Ends the stream at once, and never as if its response were whole. */
   private reset(code: number): void {
-    if (this.state === 'closed') return;
+    const { stream } = this;
+    if (this.state === 'closed' || stream === null) return;
     this.state = 'ending';
     this.pending = null;
-    this.stream?.close(code);
+    // node:http2 ends the writable side of a stream that is closed: END_STREAM would go out before the reset.
+    stream._final = proceed;
+    stream.close(code);
+    // Unread bytes would keep it from closing.
+    this.discardBody(stream);
+  }
+
+  private discardBody(stream: ServerHttp2Stream): void {
+    if (this.requestDone) return;
+    if (!this.reading) stream.on('data', this.onData);
+    this.reading = true;
+    this.paused = false;
+    stream.resume();
   }
 
   // ---- the request's body ----
@@ -306,12 +320,11 @@ export class ServerStream implements Downstream, ResponseOutput {
   // ---- the response ----
 
   reply(reply: LocalReply): void {
-    const { x, head, stream, fields } = this;
+    const { x, stream, fields } = this;
     if (!x.live || x.responseStarted || stream === null) return;
     x.attempt.cancel();
     x.flag(reply);
-    const style = x.hit?.payload.route.replyStyle ?? this.at.config.replyStyle;
-    const rendered = render(reply, style, head.get('accept'), x.requestId);
+    const rendered = renderFor(x, reply);
     // To an extended CONNECT a success would mean an open tunnel.
     const isTunnelled = this.handshake !== null && rendered.status >= 200 && rendered.status < 300;
     const shown = isTunnelled ? { ...rendered, status: 501 } : rendered;
@@ -494,13 +507,11 @@ export class ServerStream implements Downstream, ResponseOutput {
     if (this.requestDone) return;
     // The answer came before the whole request: what is still under way of it is not wanted (RFC 9113 §8.1).
     this.owner?.onBodyUnwanted();
-    if (!this.reading) {
-      this.reading = true;
-      stream.on('data', this.onData);
-    }
-    this.paused = false;
-    stream.resume();
-    if (this.isOpen()) stream.close(NGHTTP2_NO_ERROR);
+    this.discardBody(stream);
+    // Not while node:http2 may still be reading: nghttp2 would send the reset and not the answer before it.
+    setImmediate(() => {
+      if (!stream.destroyed && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
+    });
   }
 
   /** The client reset the stream while a body was under way. */
@@ -509,7 +520,7 @@ export class ServerStream implements Downstream, ResponseOutput {
     // What it had sent is not read any more, so that the stream can close.
     this.guarded(() => {
       this.loseClient();
-      this.stream?.resume();
+      if (this.stream !== null) this.discardBody(this.stream);
     });
   };
 
