@@ -105,6 +105,8 @@ function transportOf(
         );
   }
   const { value, resource, path } = settings.tls;
+  if (value.mode !== undefined && value.mode !== 'DISABLE' && cluster.name.endsWith('||udp'))
+    return block(value, `DestinationRule ${resource.namespace}/${resource.name} asks for TLS, which UDP has not`);
   const tls = clientTls(value, { resource, path, namespaces: secretNamespaces(resource, resources) }, credentials, muted);
   if (tls === null) return {};
   if ('blocked' in tls) return block(value, tls.blocked);

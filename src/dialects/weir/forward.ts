@@ -44,7 +44,7 @@ function clusterFor(
   index: ServiceIndex,
 ): Cluster | string {
   const service = index.resolve(host, namespace);
-  const suffix = transport === 'udp' ? '#udp' : '';
+  const suffix = transport === 'udp' ? '||udp' : '';
   if (service === null) {
     const cluster = undeclaredCluster(host.toLowerCase(), port, origin, isIP(host) !== 0);
     return { ...cluster, name: `${cluster.name}${suffix}` };

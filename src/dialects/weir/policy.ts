@@ -7,6 +7,7 @@ import { check, isRecord } from '../check.ts';
 import type { Path, Resource, TranslateInput } from '../dialect.ts';
 import { attach, type Attachment } from './attach.ts';
 import { filterKey, type Policy, policyKind, targetRefSchema, type TargetRef } from './kinds.ts';
+import { closeLayer4, type Layer4Attachment } from './layer4.ts';
 import { level, type Selection, Targets } from './targets.ts';
 
 export interface Applied {
@@ -15,6 +16,9 @@ export interface Applied {
 }
 
 const nameOfKey: ReadonlyMap<string, string> = new Map(filters.map((filter) => [filterKey(filter.name), filter.name]));
+
+/** Filters without which nobody gets further than with them. */
+const harmless: ReadonlySet<string> = new Set(['header-modifier']);
 
 /** Name of the stand-in that closes the scope of a broken Policy. */
 const closed = 'policy';
@@ -26,6 +30,7 @@ export function applyPolicies(snapshot: Snapshot, input: TranslateInput): Applie
   const targets = new Targets(snapshot, input.resources);
   const diagnostics: Diagnostic[] = [];
   const attachments: Attachment[] = [];
+  const layer4: Layer4Attachment[] = [];
   const problems = new Map<Resource, Condition>();
   const lost = (policy: Resource, reason: string, code: MessageCode, path: Path, message: string, hint?: string): void => {
     if (!problems.has(policy)) problems.set(policy, { type: 'Accepted', status: 'False', reason, message });
@@ -36,8 +41,10 @@ export function applyPolicies(snapshot: Snapshot, input: TranslateInput): Applie
     if (value === null) {
       const { scope, told } = closedScope(policy, targets);
       const filter = closingFilter(policy);
-      for (const selection of scope)
+      for (const selection of scope) {
         attachments.push({ selection, filter, replaceable: false, target: '', owner: policy.key, lost: () => undefined });
+        layer4.push({ holds: selection.chains, reason: filter.blocked?.reason ?? '', closed: () => undefined });
+      }
       diagnostics.push(report(policy, 'WR0503', [], `Policy ${policy.name} is broken: ${told} 503`, 'mend the errors of this Policy'));
       continue;
     }
@@ -51,6 +58,7 @@ export function applyPolicies(snapshot: Snapshot, input: TranslateInput): Applie
         if (found.scope !== undefined) {
           const filter = closingFilter(policy, `names a section of ${ref.kind} ${ref.name} that does not exist`);
           attachments.push({ selection: found.scope, filter, replaceable: false, target: '', owner: policy.key, lost: () => undefined });
+          layer4.push({ holds: found.scope.chains, reason: filter.blocked?.reason ?? '', closed: () => undefined });
         }
         continue;
       }
@@ -66,6 +74,15 @@ export function applyPolicies(snapshot: Snapshot, input: TranslateInput): Applie
               `${filter.name} runs for every request of the routes that lead to ${ref.kind} ${ref.name}, their other destinations included`,
             ),
           );
+        if (!harmless.has(filter.name))
+          layer4.push({
+            holds: found.chains,
+            reason: `${filter.name} of Policy ${policy.namespace ?? ''}/${policy.name} acts on requests alone`,
+            closed: () => {
+              const message = `${filter.name} acts on requests; connections that ${ref.kind} ${ref.name} only forwards are closed`;
+              diagnostics.push(report(policy, 'WR0109', path, message, 'name a target that carries HTTP alone'));
+            },
+          });
         attachments.push({
           selection: found,
           filter,
@@ -89,7 +106,7 @@ export function applyPolicies(snapshot: Snapshot, input: TranslateInput): Applie
       }
     }
   }
-  const attached = attach(snapshot, attachments);
+  const attached = closeLayer4(attach(snapshot, attachments), layer4);
   const status = policies.map((policy) => statusOf(policy, problems.get(policy)));
   return { snapshot: { ...attached, status: [...attached.status, ...status] }, diagnostics };
 }
@@ -151,7 +168,13 @@ function closedScope(policy: Resource, targets: Targets): { readonly scope: read
   const scope = found.map((one) => (one === null || 'problem' in one ? null : one));
   const complete = scope.filter((one) => one !== null);
   if (complete.length > 0 && complete.length === scope.length) return { scope: complete, told: 'what it names in targetRefs answers' };
-  const everything: Selection = { level: level.match, routes: targets.namespaceRoutes(namespace), entry: null, clusters: null };
+  const everything: Selection = {
+    level: level.match,
+    routes: targets.namespaceRoutes(namespace),
+    entry: null,
+    clusters: null,
+    chains: targets.namespaceChains(namespace),
+  };
   return { scope: [...complete, everything], told: `its targets cannot be read, so the routes of namespace '${namespace}' answer` };
 }
 

@@ -6,6 +6,7 @@ import type { Snapshot } from '../../model/snapshot.ts';
 import { isRecord } from '../check.ts';
 import type { Resource } from '../dialect.ts';
 import type { TargetRef } from './kinds.ts';
+import type { ChainTest } from './layer4.ts';
 import { covers } from './listeners.ts';
 
 /** How narrow a target is: the narrower one's filter replaces the wider one's of the same name. */
@@ -20,6 +21,8 @@ export interface Selection {
   readonly entry: ((listener: Listener, host: VirtualHost, entry: MatchEntry) => boolean) | null;
   /** Clusters of a service target; null for others. */
   readonly clusters: ReadonlySet<string> | null;
+  /** Chains that forward connections without looking for requests. */
+  readonly chains: ChainTest;
 }
 
 /** `scope`: the whole of what exists, where only the section of it does not. */
@@ -80,6 +83,11 @@ export class Targets {
     return [...new Set(names)].slice(0, 10);
   }
 
+  /** Whatever forwards connections by a resource of the namespace. */
+  namespaceChains(namespace: string): ChainTest {
+    return (_, { forward }) => (forward?.origin.namespace ?? 'default') === namespace;
+  }
+
   /** Routes of a namespace; Kong's, which have none, belong to `default`. */
   namespaceRoutes(namespace: string): readonly number[] {
     return this.snapshot.routes.flatMap((route, index) => ((route.origin.namespace ?? 'default') === namespace ? [index] : []));
@@ -87,18 +95,19 @@ export class Targets {
 
   private route(ref: TargetRef, namespace: string | null): Found {
     const key = `${ref.kind}/${namespace ?? ''}/${ref.name}`;
-    const routes = this.byOwner.get(key);
+    const chains: ChainTest = (_, { forward }) => forward !== null && ownerKey(forward.origin) === key;
+    const routes = this.byOwner.get(key) ?? (this.hasChain(chains) ? [] : undefined);
     const owner = this.owners.get(key);
     if (routes === undefined)
       return {
         problem: owner === undefined ? `${describe(ref, namespace)} does not exist` : `${describe(ref, namespace)} serves no route`,
       };
-    if (ref.sectionName === undefined) return { level: level.route, routes, entry: null, clusters: null };
+    if (ref.sectionName === undefined) return { level: level.route, routes, entry: null, clusters: null, chains };
     const rules = rulesOf(owner?.value);
     const rule = rules.findIndex((candidate) => candidate.name === ref.sectionName);
     if (rule >= 0) {
       const inRule = routes.filter((index) => ruleFor(this.snapshot.routes[index], key) === rule);
-      if (inRule.length > 0) return { level: level.rule, routes: inRule, entry: null, clusters: null };
+      if (inRule.length > 0) return { level: level.rule, routes: inRule, entry: null, clusters: null, chains: none };
     }
     const matches = new Set(
       rules.flatMap(({ matches }, index) => matches.flatMap((name, match) => (name === ref.sectionName ? [`${index} ${match}`] : []))),
@@ -106,19 +115,22 @@ export class Targets {
     if (matches.size === 0)
       return {
         problem: `${describe(ref, namespace)} has no rule or match called '${ref.sectionName}'`,
-        scope: { level: level.route, routes, entry: null, clusters: null },
+        scope: { level: level.route, routes, entry: null, clusters: null, chains },
       };
     const own = new Set(routes);
     const entry = (_: Listener, __: VirtualHost, one: MatchEntry): boolean =>
       own.has(one.route) && matches.has(`${ruleFor(this.snapshot.routes[one.route], key)} ${one.index}`);
-    return { level: level.match, routes: [], entry, clusters: null };
+    return { level: level.match, routes: [], entry, clusters: null, chains: none };
   }
 
   private service(ref: TargetRef, namespace: string): Found {
     const clusters = this.snapshot.clusters.filter((cluster) => isService(cluster, ref, namespace)).map((cluster) => cluster.name);
     const routes = new Set(clusters.flatMap((name) => this.byCluster.get(name) ?? []));
     if (ref.kind === 'Service' && ref.group !== '') for (const index of this.kongServiceRoutes(ref.name)) routes.add(index);
-    if (routes.size > 0) return { level: level.service, routes: [...routes], entry: null, clusters: new Set(clusters) };
+    const own = new Set(clusters);
+    const chains: ChainTest = (_, { forward }) =>
+      forward?.destinations.some(({ cluster }) => cluster !== null && own.has(cluster)) === true;
+    if (routes.size > 0 || this.hasChain(chains)) return { level: level.service, routes: [...routes], entry: null, clusters: own, chains };
     const declared = this.resources.some(
       (resource) => resource.kind === ref.kind && resource.name === ref.name && (resource.namespace ?? namespace) === namespace,
     );
@@ -165,9 +177,23 @@ export class Targets {
           section.port === listener.port &&
           host.domains.some((domain) => section.hosts.some((wide) => covers(wide, domain) || covers(domain, wide))),
       );
-    return { level: ref.sectionName === undefined ? level.listener : level.listenerSection, routes: [], entry, clusters: null };
+    const names = new Set(own.map(({ name }) => name));
+    const chains: ChainTest = (listener, { serverNames }) =>
+      names.has(listener.name) &&
+      sections.some(
+        ({ port, hosts }) =>
+          port === listener.port &&
+          (serverNames.length === 0 || serverNames.some((name) => hosts.some((wide) => covers(wide, name) || covers(name, wide)))),
+      );
+    return { level: ref.sectionName === undefined ? level.listener : level.listenerSection, routes: [], entry, clusters: null, chains };
+  }
+
+  private hasChain(test: ChainTest): boolean {
+    return this.snapshot.listeners.some((listener) => listener.chains?.some((chain) => test(listener, chain)));
   }
 }
+
+const none: ChainTest = () => false;
 
 function push(map: Map<string, number[]>, key: string, value: number): void {
   const list = map.get(key);
