@@ -132,7 +132,7 @@ export class Staging {
     if (length === from) return !wire.isFull;
     this.writes++;
     const more = wire.write(this.buffer.subarray(from, length));
-    if (wire.hasUnsent) this.busy = true;
+    if (wire.holdsBytes) this.busy = true;
     this.from = length;
     this.rewind();
     return more;
@@ -165,7 +165,7 @@ export class Staging {
     const wire = this.wires[i];
     if (wire.socket.destroyed) return;
     wire.write(this.buffer.subarray(this.starts[i], this.ends[i]));
-    if (wire.hasUnsent) this.busy = true;
+    if (wire.holdsBytes) this.busy = true;
   }
 
   /** Begins the buffer again once nothing of it waits; one that a socket still holds is left to it. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
 
 /** What Node's handle of a TCP or Unix socket does for a write. No documented property: looked at before it is used. */
@@ -45,6 +46,7 @@ function isPending(value: unknown): value is PendingWrite {
 export class Wire {
   readonly socket: Socket;
   private handle: (Handle & object) | null = null;
+  private isTls = false;
   /** A direct write has not been taken whole. */
   private pending = false;
 
@@ -57,6 +59,7 @@ export class Wire {
   onConnected(): void {
     const handle: unknown = Reflect.get(this.socket, '_handle');
     if (isHandle(handle)) this.handle = handle;
+    this.isTls = this.socket instanceof TLSSocket;
   }
 
   /** Bytes wait to be taken: what they are in must not change, and the socket must not be thrown away. */
@@ -78,13 +81,31 @@ export class Wire {
     return this.socket.writableNeedDrain;
   }
 
-  /** A small message. The bytes belong to the wire while `hasUnsent`. False: full. */
+  /** The memory of what was written may not be used again yet. */
+  get holdsBytes(): boolean {
+    return !this.isTls && this.hasUnsent;
+  }
+
+  /** A message. Its bytes belong to the wire while `holdsBytes`. False: full. */
   write(bytes: Uint8Array): boolean {
     const { handle, socket } = this;
+    if (this.isTls) return socket.write(this.isEncryptedAtOnce ? bytes : Buffer.from(bytes));
     if (handle === null || this.pending || bytes.length > maxDirectBytes || socket.writableLength !== 0) return socket.write(bytes);
     const result = handle.writeBuffer(null, bytes);
     if (result !== 0) this.settle(result, handle, bytes);
     return true;
+  }
+
+  /** Bytes of any size without a copy. True: they belong to the wire until it has nothing unsent any more. */
+  writeSlice(bytes: Uint8Array): boolean {
+    const isTaken = this.isTls && this.isEncryptedAtOnce;
+    this.socket.write(bytes);
+    return !isTaken && this.hasUnsent;
+  }
+
+  /** OpenSSL encrypts during the call where nothing waits before it, though the stream calls the write done only later. */
+  private get isEncryptedAtOnce(): boolean {
+    return isKnownNode && this.socket.writableLength === 0;
   }
 
   /**

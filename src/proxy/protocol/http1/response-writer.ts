@@ -100,8 +100,7 @@ export class ResponseWriter implements ResponseOutput {
     }
     if (keep && length > copyLimit) {
       staging.flush(wire);
-      wire.socket.write(buffer.subarray(start, end));
-      if (wire.hasUnsent) queued = 2;
+      if (wire.writeSlice(buffer.subarray(start, end))) queued = 2;
     } else {
       if (staging.room < length + 8) staging.flush(wire);
       staging.append(buffer, start, end);
