@@ -179,8 +179,7 @@ export class UpstreamConnection {
   }
 
   private onError(error: Error): void {
-    const isTls = readyEvent(this.transport) === 'secureConnect';
-    const failure = socketFailure(error, isTls, this.connected);
+    const failure = socketFailure(error, this.transport.tls !== null, this.connected);
     this.errorCode = failure.code;
     this.tlsFailure = failure.tls;
   }

@@ -62,9 +62,10 @@ export function socketFailure(
   connected: boolean,
 ): { readonly code: string; readonly tls: TlsFailureKind | null } {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERROR';
+  // `openSocket` gave up before it began.
+  if (code.startsWith('TLS_error:')) return { code, tls: 'connection' };
   if (!isTls || ('syscall' in error && (connected || error.syscall === 'connect'))) return { code, tls: null };
   if (connected && (code === 'ECONNRESET' || code === 'EPIPE')) return { code, tls: null };
-  if (code.startsWith('TLS_error:')) return { code, tls: 'connection' };
   const { reason, kind } = tlsFailure(error, code);
   return { code: reason, tls: kind };
 }
