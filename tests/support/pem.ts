@@ -1,5 +1,5 @@
 /**
- * Certificates for tests, valid for a hundred years, of one authority: `server` for example.com and *.example.com,
+ * Certificates for tests, valid for a hundred years, of one authority: `server` (ECDSA) and `rsa` for example.com and *.example.com,
  * `other` for other.example.org, `backend` for backend.internal and spiffe://example.com/backend, `client` for
  * spiffe://example.com/ann.
  */
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 const folder = join(import.meta.dirname, '..', 'fixtures', 'tls');
 
-export type PemName = 'ca.crt' | `${'server' | 'other' | 'backend' | 'client'}.${'crt' | 'key'}`;
+export type PemName = 'ca.crt' | `${'server' | 'rsa' | 'other' | 'backend' | 'client'}.${'crt' | 'key'}`;
 
 export function pemPath(name: PemName): string {
   return join(folder, name);

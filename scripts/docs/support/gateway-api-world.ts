@@ -20,6 +20,7 @@ import {
   serviceKind,
 } from '../../../src/dialects/kubernetes/schema.ts';
 import { kubernetesSubject, type WorldKind } from './kubernetes-world.ts';
+import { pemText } from './pem.ts';
 import type { Part, Subject } from './subject.ts';
 
 const group = 'gateway.networking.k8s.io/v1';
@@ -43,7 +44,30 @@ const expecting = gatewayOf([
     allowedRoutes: { namespaces: { from: 'Selector', selector: { matchExpressions: [{ key: 'team', operator: 'In', values: ['a'] }] } } },
   },
 ]);
-const https = gatewayOf([listener, { name: 'tls', port: 443, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'cert' }] } }]);
+const tlsListener = { name: 'tls', port: 443, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'cert' }] } };
+const https = gatewayOf([tlsListener]);
+const ends = gatewayOf([{ ...tlsListener, protocol: 'TLS' }]);
+const mutual = { validation: { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] } };
+const frontend = (more: object): Record<string, unknown> =>
+  named('Gateway', 'edge', { spec: { gatewayClassName: 'weir', tls: { frontend: more }, listeners: [tlsListener] } });
+const l4Gateway = named('Gateway', 'l4', {
+  spec: {
+    gatewayClassName: 'weir',
+    listeners: [
+      { name: 'tls', port: 8443, protocol: 'TLS', tls: { mode: 'Passthrough' } },
+      { name: 'tcp', port: 5432, protocol: 'TCP' },
+      { name: 'udp', port: 53, protocol: 'UDP' },
+    ],
+  },
+});
+const secureGateway = named('Gateway', 'secure', {
+  spec: { gatewayClassName: 'weir', listeners: [tlsListener], tls: { frontend: { default: mutual } } },
+});
+const pair = { 'tls.crt': pemText('server.crt'), 'tls.key': pemText('server.key') };
+const cert = named('Secret', 'cert', { type: 'kubernetes.io/tls', stringData: pair }, 'v1');
+const encoded = Object.fromEntries(Object.entries(pair).map(([key, text]) => [key, Buffer.from(text).toString('base64')]));
+const encodedCert = named('Secret', 'cert', { type: 'kubernetes.io/tls', data: encoded }, 'v1');
+const authority = named('ConfigMap', 'ca', { data: { 'ca.crt': pemText('ca.crt') } }, 'v1');
 const parentRefs = [{ name: 'edge' }];
 const backendRefs = [{ name: 's', port: 80 }];
 const match = { path: { type: 'PathPrefix', value: '/m' } };
@@ -67,7 +91,20 @@ const filterPart = (
 ];
 const mirror = { type: 'RequestMirror', requestMirror: { backendRef: { name: 'pods', port: 80 } } };
 const external = { type: 'ExternalAuth', externalAuth: { protocol: 'HTTP', backendRef: { name: 'pods', port: 80 } } };
-const service = named('Service', 's', { spec: { ports: [{ name: 'web', port: 80 }], selector: { app: 's' } } }, 'v1');
+const service = named(
+  'Service',
+  's',
+  {
+    spec: {
+      ports: [
+        { name: 'web', port: 80 },
+        { name: 'dns', port: 53, protocol: 'UDP' },
+      ],
+      selector: { app: 's' },
+    },
+  },
+  'v1',
+);
 const slice = {
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
@@ -120,18 +157,47 @@ const world: readonly object[] = [
   far,
   podsRoute,
   policy,
+  l4Gateway,
+  secureGateway,
+  cert,
+  authority,
 ];
 
-const l4 = (kind: string): Record<string, unknown> =>
-  named(kind, 'l4', { spec: { parentRefs, ...(kind === 'TLSRoute' ? { hostnames: ['t.example'] } : {}), rules: [{ backendRefs }] } });
+const l4 = (kind: string, port = 80): Record<string, unknown> =>
+  named(kind, 'l4', {
+    spec: {
+      parentRefs: [{ name: 'l4' }],
+      ...(kind === 'TLSRoute' ? { hostnames: ['t.example'] } : {}),
+      rules: [{ backendRefs: [{ name: 's', port }, ...(port === 80 ? [{ name: 'pods', port: 80 }] : [])] }],
+    },
+  });
+const tlsPolicy = (validation: object): Record<string, unknown> =>
+  named('BackendTLSPolicy', 'tls', {
+    spec: { targetRefs: [{ group: '', kind: 'Service', name: 's' }], validation: { hostname: 's.example', ...validation } },
+  });
+/** Fields that a route of every kind has, and the values that mean something here. */
+const parents = {
+  'spec.parentRefs[].sectionName': ['tls', 'tcp', 'udp', 'none'],
+  'spec.parentRefs[].port': [8443, 99],
+  'spec.parentRefs[].name': ['l4', 'none'],
+  'spec.parentRefs[].kind': ['Gateway', 'Service'],
+};
 
 const gatewayKinds: readonly WorldKind[] = [
   { spec: gatewayClassKind, bases: [gatewayClass] },
   {
     spec: gatewayKind,
-    bases: [gateway, selecting, expecting],
-    parts: [{ prefix: 'spec.listeners[].tls', state: 'pending', base: https }],
+    bases: [
+      gateway,
+      selecting,
+      expecting,
+      https,
+      ends,
+      frontend({ default: mutual }),
+      frontend({ default: {}, perPort: [{ port: 443, tls: mutual }] }),
+    ],
     values: {
+      'spec.listeners[].tls.mode': ['Terminate', 'Passthrough'],
       'spec.listeners[].allowedRoutes.namespaces.from': ['None', 'Same', 'All', 'Selector'],
       'spec.listeners[].protocol': ['HTTP', 'HTTPS', 'TLS', 'TCP', 'UDP'],
       'spec.addresses[].value': ['10.9.8.7'],
@@ -175,20 +241,16 @@ const gatewayKinds: readonly WorldKind[] = [
       'spec.to[].kind': ['Secret'],
     },
   },
-  { spec: tlsRouteKind, whole: 'pending', bases: [l4('TLSRoute')] },
-  { spec: tcpRouteKind, whole: 'pending', bases: [l4('TCPRoute')] },
-  { spec: udpRouteKind, whole: 'pending', bases: [l4('UDPRoute')] },
+  { spec: tlsRouteKind, bases: [l4('TLSRoute')], values: parents },
+  { spec: tcpRouteKind, bases: [l4('TCPRoute')], values: parents },
+  { spec: udpRouteKind, bases: [l4('UDPRoute', 53)], values: { ...parents, 'spec.rules[].backendRefs[].weight': [0, 1] } },
   {
     spec: backendTlsPolicyKind,
-    whole: 'refused',
     bases: [
-      named('BackendTLSPolicy', 'tls', {
-        spec: {
-          targetRefs: [{ group: '', kind: 'Service', name: 's' }],
-          validation: { hostname: 's.example', wellKnownCACertificates: 'System' },
-        },
-      }),
+      tlsPolicy({ wellKnownCACertificates: 'System' }),
+      tlsPolicy({ caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] }),
     ],
+    values: { 'spec.targetRefs[].sectionName': ['web', 'none'] },
   },
   {
     spec: listenerSetKind,
@@ -212,8 +274,8 @@ const coreKinds: readonly WorldKind[] = [
   { spec: endpointSliceKind, bases: [slice], values: { addressType: ['FQDN', 'IPv6'] } },
   { spec: podKind, bases: [pod], values: { 'status.phase': ['Failed', 'Succeeded'], 'status.conditions[].type': ['Initialized'] } },
   { spec: namespaceKind, bases: [namespace], values: { 'metadata.labels{}': ['b'] } },
-  { spec: secretKind, bases: [named('Secret', 'x', {}, 'v1')] },
-  { spec: configMapKind, bases: [named('ConfigMap', 'x', {}, 'v1')] },
+  { spec: secretKind, bases: [cert, encodedCert] },
+  { spec: configMapKind, bases: [authority] },
   { spec: serviceAccountKind, bases: [named('ServiceAccount', 'x', {}, 'v1')] },
   {
     spec: ingressKind,

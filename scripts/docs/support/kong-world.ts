@@ -10,11 +10,18 @@ import {
 import { otherSchema } from '../../../src/dialects/kong/schemas-other.ts';
 import type { z } from 'zod';
 import type { Part, Subject } from './subject.ts';
+import { pemText } from './pem.ts';
 import { minimal } from './walk.ts';
 
 type Entities = Readonly<Record<string, readonly object[]>>;
 
+const certificateId = '0b5e1e5a-0000-4000-8000-000000000002';
+const authorityId = '0b5e1e5a-0000-4000-8000-000000000003';
+const certificate = { id: certificateId, cert: pemText('server.crt'), key: pemText('server.key') };
+const sni = { name: 'a.example' };
+const authority = { id: authorityId, cert: pemText('ca.crt') };
 const service = { name: 's', host: 'up.example' };
+const secured = { name: 'secured', protocol: 'https', host: '10.1.1.9', tls_verify: true, ca_certificates: [authorityId] };
 const route = { name: 'r', service: { name: 's' }, paths: ['/m'] };
 const upstream = { name: 'up.example' };
 const target = { target: '10.1.1.1:8000', upstream: { name: 'up.example' } };
@@ -23,8 +30,11 @@ const key = { key: 'secret', consumer: { username: 'ann' } };
 const auth = { name: 'key-auth' };
 
 const world: Entities = {
-  services: [service],
-  routes: [route],
+  services: [service, secured],
+  routes: [route, { name: 'secured', service: { name: 'secured' }, paths: ['/secured'] }],
+  certificates: [certificate],
+  snis: [{ ...sni, certificate: { id: certificateId } }],
+  ca_certificates: [authority],
   upstreams: [upstream],
   targets: [target, { target: '10.1.1.2:8000', upstream: { name: 'up.example' } }],
   consumers: [consumer],
@@ -76,8 +86,8 @@ const core: readonly Subject[] = [
     kind: 'Service',
     collection: 'services',
     schema: serviceSchema(),
-    bases: [service],
-    values: { name: ['s'], host: ['up.example', 'else.example'] },
+    bases: [service, { ...service, protocol: 'https', tls_verify: true }],
+    values: { name: ['s'], host: ['up.example', 'else.example'], 'ca_certificates[]': [authorityId] },
   }),
   subject({
     kind: 'Route',
@@ -87,6 +97,8 @@ const core: readonly Subject[] = [
       { name: 'r', paths: ['/m'] },
       { name: 'r', paths: ['~/m[0-9]+'] },
       { name: 'r', paths: ['/m'], protocols: ['https'] },
+      { name: 'r', destinations: [{ port: 9000 }], protocols: ['tcp'] },
+      { name: 'r', destinations: [{ port: 9000 }], protocols: ['tls'], snis: ['a.example'] },
     ],
     foreign: { service: { name: 's' } },
     values: { 'protocols[]': ['http', 'https', 'grpc', 'tcp', 'tls', 'udp', 'tls_passthrough', 'ws'] },
@@ -123,6 +135,20 @@ const core: readonly Subject[] = [
     foreign: { consumer: { username: 'ann' } },
   }),
   subject({
+    kind: 'Certificate',
+    collection: 'certificates',
+    schema: noSchema('Certificate'),
+    bases: [certificate, { ...certificate, cert_alt: pemText('rsa.crt'), key_alt: pemText('rsa.key') }],
+  }),
+  subject({
+    kind: 'SNI',
+    collection: 'snis',
+    schema: noSchema('SNI'),
+    bases: [sni],
+    foreign: { certificate: { id: certificateId } },
+  }),
+  subject({ kind: 'CACertificate', collection: 'ca_certificates', schema: noSchema('CACertificate'), bases: [authority] }),
+  subject({
     kind: 'Plugin',
     collection: 'plugins',
     schema: pluginSchema(),
@@ -136,7 +162,6 @@ const credentials: readonly (readonly [string, string, object, object])[] = [
   ['HMACAuthCredential', 'hmacauth_credentials', { username: 'a' }, { consumer: { username: 'ann' } }],
   ['JWTSecret', 'jwt_secrets', { key: 'a', secret: 'b' }, { consumer: { username: 'ann' } }],
   ['OAuth2Credential', 'oauth2_credentials', { name: 'a' }, { consumer: { username: 'ann' } }],
-  ['CACertificate', 'ca_certificates', { cert: 'a' }, {}],
   ['KeySet', 'key_sets', { name: 'a' }, {}],
 ];
 
