@@ -53,8 +53,11 @@ function withoutListener(snapshot: Snapshot, files: number): readonly Diagnostic
 
 function withoutRoutes(listener: Listener): readonly Diagnostic[] {
   if (listener.kind === 'mesh' || listener.filters.length > 0 || listener.virtualHosts.some((host) => host.matches.length > 0)) return [];
+  const { chains = [], name, protocol } = listener;
+  if (protocol !== 'http' && chains.some(({ forward }) => forward !== null && forward.blocked === undefined)) return [];
+  const lost = protocol === 'http' ? 'every request is answered 404' : 'every connection is closed';
   return [
-    diagnose('WR0607', listener.origin, refOf(listener.origin), `no route is attached to ${listener.name}: every request is answered 404`, {
+    diagnose('WR0607', listener.origin, refOf(listener.origin), `no route is attached to ${name}: ${lost}`, {
       hint: hintFor(listener),
     }),
   ];

@@ -41,7 +41,7 @@ export const analysisMessages = {
   WR0607: {
     severity: 'info',
     title: 'Listener without routes',
-    explanation: 'The port is open and every request is answered 404, because no route is attached.',
+    explanation: 'The port is open and every request is answered 404, or every connection closed, because no route is attached.',
   },
   WR0608: {
     severity: 'warning',

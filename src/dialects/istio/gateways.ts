@@ -7,11 +7,11 @@ import type { Credentials } from './credentials.ts';
 import type { VirtualServiceItem } from './delegates.ts';
 import type { DestinationBuilder } from './destinations.ts';
 import { gatewayName, type RouteTable } from './entries.ts';
-import { intersection, isShort, isVisible, qualify } from './hosts.ts';
+import { covers, intersection, isShort, isVisible, qualify } from './hosts.ts';
 import { closedForward, tcpChains, tlsChains, type L4Server, type L4Tools } from './l4-routes.ts';
 import { originAt, type Reporter } from './report.ts';
 import { gatewayKind, parseEndpoint, type Server } from './schema/gateway.ts';
-import { openServer, serverLabel, splitHost, type OpenServer, type Role } from './servers.ts';
+import { openServer, serverKey, serverLabel, splitHost, type OpenServer, type Role } from './servers.ts';
 import { hasLabels } from './services.ts';
 import { listenerOf, type Domain, type Socket } from './virtual-hosts.ts';
 
@@ -221,9 +221,11 @@ function bindServer(
 }
 
 /** Connections for the host end at a server with a narrower name: its rules hold for them, and its routes. */
-function isAnothers(pattern: string, { socket }: OpenServer, { gateway, server, path }: BoundServer, report: Reporter): boolean {
+function isAnothers(pattern: string, { socket, hosts }: OpenServer, { gateway, path }: BoundServer, report: Reporter): boolean {
   const holder = narrowest(socket.names, pattern);
-  if (holder === null || holder.label === serverLabel(gateway, server)) return false;
+  if (holder === null || holder.key === serverKey(gateway, path)) return false;
+  // A host that the server lost as a whole has been told.
+  if (!hosts.some((host) => covers(host, pattern))) return true;
   report.add('WR0215', gateway, [...path, 'hosts'], `'${pattern}' on ${socket.name} is served by ${holder.label}`, {
     key: true,
     hint: 'bind the VirtualService to the Gateway of that server',

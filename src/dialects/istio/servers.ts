@@ -56,7 +56,7 @@ export function openServer(resource: Resource, server: Server, path: Path, tools
     const chains = chainsOf(label, hosts, { sources: [], destinations: [], tls, forward: null, origin: originAt(resource, path) });
     for (const chain of chains) {
       socket.chains.push(chain);
-      socket.https.set(chain, label);
+      socket.https.set(chain, serverKey(resource, path));
     }
   }
   return { role, socket, hosts, tls };
@@ -65,6 +65,11 @@ export function openServer(resource: Resource, server: Server, path: Path, tools
 /** `namespace/gateway/server`, for log and explain. */
 export function serverLabel({ namespace, name }: Resource, server: Server): string {
   return `${namespace}/${name}/${server.name ?? server.port.name}`;
+}
+
+/** Of one server; names may be given twice. */
+export function serverKey({ key }: Resource, path: Path): string {
+  return `${key}/${path.join('/')}`;
 }
 
 function roleOf(resource: Resource, { port: { protocol, number }, tls }: Server, path: Path, report: Reporter): Role | null {
@@ -142,15 +147,14 @@ function isAny(address: string): boolean {
 
 /** Hosts that no TLS server before this one has on the socket. */
 function claim(resource: Resource, server: Server, path: Path, socket: Socket, names: readonly string[], report: Reporter): string[] {
-  const label = serverLabel(resource, server);
-  const place = originAt(resource, path);
+  const [key, label] = [serverKey(resource, path), serverLabel(resource, server)];
   return names.filter((name, index) => {
     const holder = socket.names.get(name);
     if (holder === undefined) {
-      socket.names.set(name, { label, line: place.line, file: place.file });
+      socket.names.set(name, { key, label });
       return true;
     }
-    if (holder.line !== place.line || holder.file !== place.file)
+    if (holder.key !== key)
       report.add('WR0215', resource, [...path, 'hosts', index], `'${name}' on ${socket.name} is served by ${holder.label}`, {
         hint: 'leave the host out of one of the two servers',
       });

@@ -38,10 +38,10 @@ export interface Socket {
   readonly domains: Map<string, Domain>;
   /** In the order of the files. */
   readonly chains: ConnectionChain[];
-  /** Of the chains above those that end in HTTP, each with the label of its server. */
+  /** Of the chains above those that end in HTTP, each with the key of its server. */
   readonly https: Map<ConnectionChain, string>;
   /** Host patterns of TLS servers, each with the server that has it. */
-  readonly names: Map<string, { readonly label: string; readonly file: string; readonly line: number }>;
+  readonly names: Map<string, { readonly key: string; readonly label: string }>;
 }
 
 export function listenerOf(socket: Socket, table: RouteTable, report: Reporter): Listener {
@@ -70,14 +70,14 @@ export function listenerOf(socket: Socket, table: RouteTable, report: Reporter):
 
 /** A connection that one server took reaches no host of another: its demands on clients may be weaker. */
 function withHosts(chain: ConnectionChain, socket: Socket, hosts: readonly VirtualHost[]): ConnectionChain {
-  const label = socket.https.get(chain);
-  if (label === undefined || socket.names.size < 2) return chain;
-  return { ...chain, virtualHosts: hosts.filter(({ name }) => ownerOf(socket, name) === label).map(({ name }) => name) };
+  const key = socket.https.get(chain);
+  if (key === undefined || socket.names.size < 2) return chain;
+  return { ...chain, virtualHosts: hosts.filter(({ name }) => ownerOf(socket, name) === key).map(({ name }) => name) };
 }
 
-/** The TLS server that takes connections for the host. */
+/** Key of the TLS server that takes connections for the host. */
 function ownerOf(socket: Socket, host: string): string {
-  return narrowest(socket.names, host)?.label ?? '';
+  return narrowest(socket.names, host)?.key ?? '';
 }
 
 /** Domains with the same VirtualServices share a virtual host. */
