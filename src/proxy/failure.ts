@@ -5,8 +5,8 @@
 export interface Failure {
   readonly kind: string;
   readonly source: 'downstream' | 'upstream' | 'internal';
-  /** May the request be sent again? `if-unsent`: when no byte of it left; `safe`: when it is idempotent; `unprocessed`: yes, nobody looked at it. */
-  readonly retry: 'no' | 'safe' | 'if-unsent' | 'unprocessed';
+  /** May the request be sent again? `if-unsent`: when no byte of it left; `safe`: when it is idempotent; `unprocessed`: yes, nobody looked at it; `moved`: the same, and a new connection will do better. */
+  readonly retry: 'no' | 'safe' | 'if-unsent' | 'unprocessed' | 'moved';
   /** Response flag. */
   readonly flag: string;
   /** Status when no response has begun; 0: no response can be made. */
@@ -93,6 +93,16 @@ export const failures = {
     'upstream-refused',
     'upstream',
     'unprocessed',
+    'UR',
+    503,
+    'upstream_reset_before_response_started{remote_refused_stream_reset}',
+    'upstream refused the request',
+  ),
+  /** GOAWAY says that the request was left out. */
+  upstreamLeft: make(
+    'upstream-left',
+    'upstream',
+    'moved',
     'UR',
     503,
     'upstream_reset_before_response_started{remote_refused_stream_reset}',

@@ -95,7 +95,7 @@ const rows: readonly Row[] = [
     status: 503,
     flags: 'UR',
     details: 'upstream_reset_before_response_started{remote_refused_stream_reset}',
-    attempts: 2,
+    attempts: 5,
   },
   {
     name: 'a status line of HTTP/1.1',

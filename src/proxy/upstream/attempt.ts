@@ -11,6 +11,8 @@ import type { UpstreamTry } from './try.ts';
 
 /** Tries per exchange: the first and one more where nothing was lost. */
 const maxTries = 2;
+/** Tries where connections end in good order: a server that takes so many requests on each may end several in a row. */
+const maxMoves = 5;
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /**
@@ -129,8 +131,8 @@ export class Attempt {
    */
   failed(failure: Failure, details: string | undefined, isStale: boolean): void {
     const { x } = this;
-    if (!x.responseStarted && this.tries < maxTries && this.mayRepeat(failure, isStale)) {
-      this.freshOnly = failure.retry === 'safe' || failure.retry === 'unprocessed';
+    if (!x.responseStarted && this.tries < (failure.retry === 'moved' ? maxMoves : maxTries) && this.mayRepeat(failure, isStale)) {
+      this.freshOnly = failure.retry !== 'if-unsent';
       x.touch(performance.now());
       this.next();
       return;
@@ -145,6 +147,7 @@ export class Attempt {
       case 'if-unsent':
         return !this.headSent && (this.cluster?.endpoints.length ?? 0) > 1;
       case 'unprocessed':
+      case 'moved':
         return !this.bodySent;
       case 'safe':
         // A kept connection that its server had just closed: nothing came back, and the method may be repeated.

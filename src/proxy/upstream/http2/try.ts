@@ -126,7 +126,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     // gRPC has no request trailers; asking for them costs a frame.
     const waitForTrailers = bodyKind === 'chunked' && !x.isGrpc;
     const stream = session.request(requestHeaders(x, cluster, endpoint, upgradeTo), { endStream, waitForTrailers });
-    if (stream === null) return this.fail({ ...failures.upstreamReset, retry: 'unprocessed' });
+    if (stream === null) return this.fail({ ...failures.upstreamReset, retry: 'moved' });
     this.stream = stream;
     own(stream, this, waitForTrailers);
     this.requestEnded = endStream;
@@ -333,7 +333,8 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     if (session.lost && !isUnseen && !isMalformed) return this.lose(session);
     if (isMalformed) this.fail(failures.upstreamProtocol, started ? 'upstream_reset_after_response_started{protocol_error}' : undefined);
     else if (started) this.fail(failures.upstreamRemoteReset, 'upstream_reset_after_response_started{remote_reset}');
-    else this.fail(errorCode === refusedStream || isUnseen ? failures.upstreamRefused : failures.upstreamRemoteReset);
+    else if (isUnseen) this.fail(failures.upstreamLeft);
+    else this.fail(errorCode === refusedStream ? failures.upstreamRefused : failures.upstreamRemoteReset);
   }
 
   /** The connection is gone. */
