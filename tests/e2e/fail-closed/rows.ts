@@ -8,6 +8,10 @@ export interface Row {
   readonly live?: true;
   /** Nothing is wrong: it runs. */
   readonly quiet?: true;
+  /** TLS that runs: explain forwards, and an upstream without it is not reached in plain text. */
+  readonly encrypted?: true;
+  /** It runs: requests go out over TLS that is verified or not, as asked for, and never in plain text. */
+  readonly encrypted?: true;
 }
 
 /** A Kong gateway with one route `r` to `/`; the port of the backend is `BACKEND`. */
@@ -85,6 +89,7 @@ const rule = (spec: string, name = 'p'): string => document('networking.istio.io
 
 const keyAuth = '{keyAuth: {names: [k]}}';
 const onV = '{kind: VirtualService, name: v}';
+const uuid = '11111111-1111-4111-8111-111111111111';
 const plugins = (list: string): string => `_format_version: "3.0"\nplugins:\n${list}\n`;
 const tls = '{host: a.test, trafficPolicy: {tls: {mode: SIMPLE}}}';
 const backendTls = '{targetRefs: [{group: "", kind: Service, name: svc}], validation: {hostname: x, wellKnownCACertificates: System}}';
@@ -113,7 +118,25 @@ const kongRows: readonly Row[] = [
   { name: 'plugins in a version that does not exist', files: [kong, '_format_version: "9"\nplugins:\n- {name: key-auth}\n'] },
   { name: 'plugins in damaged YAML', files: [kong, plugins('- {name: key-auth, config: {key_names: [a}}')] },
   { name: 'plugins in damaged JSON', files: [kong, '{"_format_version": "3.0", "plugins": [{"name": "key-auth"]}'] },
-  { name: 'a service that wants TLS', files: [kong.replace('  port: B', '  protocol: https\n  port: B')], live: true },
+  { name: 'a service that wants TLS', files: [kong.replace('  port: B', '  protocol: https\n  port: B')], live: true, encrypted: true },
+  {
+    name: 'a service whose authority is not there',
+    files: [kong.replace('  port: B', `  protocol: https\n  tls_verify: true\n  ca_certificates: [${uuid}]\n  port: B`)],
+    live: true,
+  },
+  {
+    name: 'a service whose client certificate is broken',
+    files: [
+      kong.replace('  port: B', `  protocol: https\n  client_certificate: {id: ${uuid}}\n  port: B`),
+      `_format_version: "3.0"\ncertificates:\n- {id: ${uuid}, cert: x, key: y}\n`,
+    ],
+    live: true,
+  },
+  {
+    name: 'a route for requests to a service for connections',
+    files: [kong.replace('  port: B', '  protocol: tcp\n  port: B')],
+    live: true,
+  },
 ];
 
 const istioRows: readonly Row[] = [
@@ -154,12 +177,26 @@ const istioRows: readonly Row[] = [
     name: 'AuthorizationPolicy after a colon without a space',
     files: [istio(), 'apiVersion:security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {rules: []}\n'],
   },
-  { name: 'DestinationRule with TLS', files: [istio(), rule(tls)], live: true },
+  { name: 'DestinationRule with TLS', files: [istio(), rule(tls)], live: true, encrypted: true },
+  { name: 'DestinationRule with TLS of the mesh', files: [istio(), rule(tls.replace('SIMPLE', 'ISTIO_MUTUAL'))], live: true },
+  {
+    name: 'DestinationRule with TLS whose Secret is missing',
+    files: [istio(), rule(tls.replace('SIMPLE', 'SIMPLE, credentialName: gone'))],
+    live: true,
+  },
+  {
+    name: 'DestinationRule with TLS whose Secret is broken',
+    files: [
+      istio(),
+      rule(tls.replace('SIMPLE', 'MUTUAL, credentialName: c')),
+      'apiVersion: v1\nkind: Secret\nmetadata: {name: c}\ntype: kubernetes.io/tls\nstringData: {tls.crt: x, tls.key: y}\n',
+    ],
+  },
   {
     name: 'DestinationRule with TLS for the port',
     files: [istio(), rule('{host: a.test, trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: MUTUAL}}]}}')],
   },
-  { name: 'DestinationRule with TLS of a wildcard host', files: [istio(), rule(tls.replace('a.test', '"*.test"'))] },
+  { name: 'DestinationRule with TLS of a wildcard host', files: [istio(), rule(tls.replace('a.test', '"*.test"'))], live: true, encrypted: true },
   {
     name: 'DestinationRule with TLS and a slip inside',
     files: [istio(), rule('{host: a.test, trafficPolicy: {tls: {mdoe: SIMPLE}}}')],
@@ -286,7 +323,43 @@ const weirRows: readonly Row[] = [
 ];
 
 const gatewayRows: readonly Row[] = [
-  { name: 'BackendTLSPolicy', files: [gatewayApi(), document('gateway.networking.k8s.io/v1', 'BackendTLSPolicy', backendTls)], live: true },
+  {
+    name: 'BackendTLSPolicy',
+    files: [gatewayApi(), document('gateway.networking.k8s.io/v1', 'BackendTLSPolicy', backendTls)],
+    live: true,
+    encrypted: true,
+  },
+  {
+    name: 'BackendTLSPolicy for a port that does not exist: all are meant',
+    files: [
+      gatewayApi(),
+      document('gateway.networking.k8s.io/v1', 'BackendTLSPolicy', backendTls.replace('name: svc', 'name: svc, sectionName: x')),
+    ],
+    live: true,
+    encrypted: true,
+  },
+  {
+    name: 'BackendTLSPolicy whose authority is not there',
+    files: [
+      gatewayApi(),
+      document(
+        'gateway.networking.k8s.io/v1',
+        'BackendTLSPolicy',
+        backendTls.replace('wellKnownCACertificates: System', 'caCertificateRefs: [{group: "", kind: ConfigMap, name: gone}]'),
+      ),
+    ],
+    live: true,
+  },
+  {
+    name: 'BackendTLSPolicy with authorities that nobody knows',
+    files: [gatewayApi(), document('gateway.networking.k8s.io/v1', 'BackendTLSPolicy', backendTls.replace('System', 'Mozilla'))],
+  },
+  {
+    name: 'a port that speaks TLS without a BackendTLSPolicy',
+    quiet: true,
+    files: [gatewayApi().replace('targetPort: BACKEND', 'targetPort: BACKEND, appProtocol: https')],
+    live: true,
+  },
   {
     name: 'BackendTLSPolicy that is broken',
     files: [gatewayApi(), document('gateway.networking.k8s.io/v1', 'BackendTLSPolicy', backendTls.replace('hostname', 'hostnam'))],
