@@ -20,6 +20,8 @@ export interface RefineTools {
   readonly subjectAltNames: (service: string) => readonly string[];
   /** Told already, when the rules themselves were looked at. */
   readonly muted: Reporter;
+  /** For what shows only when rules meet. */
+  readonly report: Reporter;
 }
 
 /** What a rule says of layer 4 alone; told for each cluster, used by `refineForwards`. */
@@ -88,7 +90,7 @@ function transportOf(
   rule: MergedRule,
   port: number,
   pending: PendingField[],
-  { credentials, muted, resources, subjectAltNames }: RefineTools,
+  { credentials, muted, report, resources, subjectAltNames }: RefineTools,
 ): Partial<Cluster> {
   const block = (value: unknown, blocked: string): Partial<Cluster> => {
     pending.push({ field: 'trafficPolicy.tls', value, restricts: true });
@@ -97,12 +99,13 @@ function transportOf(
   if (settings.tls === undefined) {
     // Of several rules for a host the first policy counts; TLS that another one asks for is not given up for that.
     const other = rule.items.find((item) => item !== rule.policy?.item && asksForTls(item.spec.trafficPolicy, port));
-    return other === undefined
-      ? {}
-      : block(
-          undefined,
-          `DestinationRule ${other.resource.namespace}/${other.resource.name} asks for TLS, and another rule for the host counts`,
-        );
+    if (other === undefined) return {};
+    const why = `DestinationRule ${other.resource.namespace}/${other.resource.name} asks for TLS, and another rule for the host counts`;
+    report.add('WR0109', other.resource, ['spec', 'trafficPolicy'], `${why}; requests answer 503`, {
+      hint: 'put everything for the host into one DestinationRule',
+      key: true,
+    });
+    return block(undefined, why);
   }
   const { value, resource, path } = settings.tls;
   if (value.mode !== undefined && value.mode !== 'DISABLE' && cluster.name.endsWith('||udp'))

@@ -97,7 +97,7 @@ export const istio: Dialect = {
     const muted = createReporter();
     const credentials = createCredentials(resources, muted);
     const subjectAltNames = (service: string): readonly string[] => index.resolve(service, null)?.subjectAltNames ?? [];
-    const refined = refineClusters(snapshot.clusters, { rules, resources: own, credentials, subjectAltNames, muted });
+    const refined = refineClusters(snapshot.clusters, { rules, resources: own, credentials, subjectAltNames, muted, report });
     const forwards = refineForwards({ ...snapshot, clusters: refined.clusters }, refined.tcp, report);
     const clusters = closeBrokenRules(forwards.clusters, own, index, report);
     const closed = closeScopes({ ...forwards, clusters }, resources, index, options, report);

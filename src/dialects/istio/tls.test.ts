@@ -193,7 +193,7 @@ const rows: readonly {
   {
     name: 'MONGO is bytes; TLS that ends before them',
     config:
-      gateway(`${server('MONGO', '"*"', '', 27017)}`) +
+      gateway(server('MONGO', '"*"', '', 27017)) +
       gateway(server('TLS', 'db.test', simple), 'h') +
       virtual('"*"', `tcp: [{${to(1)}}]`) +
       virtual('db.test', `tcp: [{${to(2)}}]`, 'w', 'h') +
@@ -437,6 +437,7 @@ const clusters: readonly {
     config: rule('loadBalancer: {simple: RANDOM}') + rule('tls: {mode: SIMPLE}', 'e'),
     port: 81,
     seen: 'plaintext blocked',
+    told: ['WR0109 DestinationRule default/e asks for TLS, and another rule for the host counts; requests answer 503'],
   },
   { name: 'PROXY protocol', config: rule('proxyProtocol: {}'), port: 81, seen: 'plaintext proxy=v1' },
   { name: 'PROXY protocol, version 2', config: rule('proxyProtocol: {version: V2}'), port: 81, seen: 'plaintext proxy=v2' },

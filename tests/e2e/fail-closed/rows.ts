@@ -10,8 +10,6 @@ export interface Row {
   readonly quiet?: true;
   /** TLS that runs: explain forwards, and an upstream without it is not reached in plain text. */
   readonly encrypted?: true;
-  /** It runs: requests go out over TLS that is verified or not, as asked for, and never in plain text. */
-  readonly encrypted?: true;
 }
 
 /** A Kong gateway with one route `r` to `/`; the port of the backend is `BACKEND`. */
@@ -196,7 +194,12 @@ const istioRows: readonly Row[] = [
     name: 'DestinationRule with TLS for the port',
     files: [istio(), rule('{host: a.test, trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: MUTUAL}}]}}')],
   },
-  { name: 'DestinationRule with TLS of a wildcard host', files: [istio(), rule(tls.replace('a.test', '"*.test"'))], live: true, encrypted: true },
+  {
+    name: 'DestinationRule with TLS of a wildcard host',
+    files: [istio(), rule(tls.replace('a.test', '"*.test"'))],
+    live: true,
+    encrypted: true,
+  },
   {
     name: 'DestinationRule with TLS and a slip inside',
     files: [istio(), rule('{host: a.test, trafficPolicy: {tls: {mdoe: SIMPLE}}}')],
