@@ -4,8 +4,36 @@ import type { Wire } from '../../upstream/wire.ts';
 
 /** A read this large makes the next one go to a buffer of the pipe's own, out of which it is written without a copy. */
 const bulkBytes = 16 * 1024;
+/** Larger than any read. */
+const scratchBytes = 256 * 1024;
 /** So many small reads in a row give the buffer back. */
 const maxSmall = 16;
+
+/**
+ * Where small reads are copied to, as the buffer they came in is every connection's. Nearly all of them are taken by the
+ * system at once, and their place serves again.
+ */
+class Scratch {
+  private buffer: Buffer | null = null;
+  private at = 0;
+
+  copy(from: Buffer, bytes: number): Uint8Array {
+    let { buffer } = this;
+    if (buffer === null || this.at + bytes > buffer.length) {
+      buffer = this.buffer = Buffer.allocUnsafeSlow(scratchBytes);
+      this.at = 0;
+    }
+    from.copy(buffer, this.at, 0, bytes);
+    return buffer.subarray(this.at, this.at + bytes);
+  }
+
+  /** The last copy is still needed. */
+  keep(bytes: number): void {
+    this.at += bytes;
+  }
+}
+
+const scratch = new Scratch();
 
 /** Who is told what passes. */
 export interface PipeOwner {
@@ -63,17 +91,27 @@ export class Pipe {
 
   /** Bytes that arrived in a buffer of `nextBuffer`, or that belong to nobody else. False: stop reading. */
   read(bytes: number, into: Uint8Array): boolean {
-    const { own } = this;
-    const slice = into.subarray(0, bytes);
-    if (into === own) this.write(slice, true);
-    else this.write(into === this.reads.shared ? Buffer.from(slice) : slice, false);
     this.adapt(bytes);
-    return !this.waiting && !this.closed;
+    const { sink } = this;
+    if (sink === null || this.closed || sink.socket.destroyed) return false;
+    this.owner.onPassed(this, bytes);
+    if (into === this.own) {
+      if (sink.pass(into.subarray(0, bytes), this.onTaken)) return true;
+      this.lent = true;
+    } else if (!sink.isDirect) {
+      if (sink.socket.write(into === this.reads.shared ? Buffer.from(into.subarray(0, bytes)) : into.subarray(0, bytes))) return true;
+    } else if (into === this.reads.shared) {
+      if (sink.pass(scratch.copy(this.reads.shared, bytes), this.onTaken)) return true;
+      scratch.keep(bytes);
+    } else if (sink.pass(into.subarray(0, bytes), this.onTaken)) return true;
+    this.waiting = true;
+    this.source?.pause();
+    return false;
   }
 
   /** Bytes that were read before the sockets were joined. */
   push(bytes: Buffer): void {
-    this.write(bytes, false);
+    this.read(bytes.length, bytes);
   }
 
   /** The source has ended: so does the sink once it has taken everything. */
@@ -99,18 +137,6 @@ export class Pipe {
       this.isBulk = true;
       this.small = 0;
     } else if (this.isBulk && ++this.small >= maxSmall) this.isBulk = false;
-  }
-
-  private write(bytes: Uint8Array, isOwn: boolean): void {
-    const { sink } = this;
-    if (sink === null || this.closed || sink.socket.destroyed) return;
-    this.owner.onPassed(this, bytes.length);
-    if (isOwn || sink.isDirect) {
-      if (sink.pass(bytes, this.onTaken)) return;
-      this.lent = isOwn;
-    } else if (sink.socket.write(bytes)) return;
-    this.waiting = true;
-    this.source?.pause();
   }
 
   private readonly onTaken = (): void => {

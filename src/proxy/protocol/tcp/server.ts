@@ -71,13 +71,11 @@ class TcpConnection implements LiveConnection, PipeOwner {
   private adopt(accepted: Socket): Socket {
     const { up } = this;
     const own =
-      accepted instanceof TLSSocket
-        ? null
-        : readInto(accepted, up.nextBuffer, (bytes, into) => void this.guard(() => void up.read(bytes, into)), true);
+      accepted instanceof TLSSocket ? null : readInto(accepted, up.nextBuffer, (bytes, into) => void this.pass(up, bytes, into), true);
     const socket = own ?? accepted;
     if (own === null) {
       socket.pause();
-      socket.on('data', (chunk: Buffer) => this.guard(() => void up.read(chunk.length, chunk)));
+      socket.on('data', (chunk: Buffer) => void this.pass(up, chunk.length, chunk));
       socket.pause();
     }
     socket.on('end', () => this.guard(() => up.end()));
@@ -140,7 +138,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
     const { down } = this;
     const upstream = openSocket(endpoint, {
       purpose: { authority: '', client: this.client },
-      read: { buffer: down.nextBuffer, callback: (bytes, into) => this.guard(() => void down.read(bytes, into)) && !upstream.isPaused() },
+      read: { buffer: down.nextBuffer, callback: (bytes, into) => this.pass(down, bytes, into) },
       alpn: [],
     });
     this.upstream = upstream;
@@ -290,17 +288,29 @@ class TcpConnection implements LiveConnection, PipeOwner {
     worker.telemetry.log4(record);
   }
 
-  /** A bug in one connection ends that connection, not the worker. True: none. */
-  private guard(run: () => void): boolean {
+  /** False: stop reading. */
+  private pass(pipe: Pipe, bytes: number, into: Uint8Array): boolean {
     try {
-      run();
-      return true;
+      return pipe.read(bytes, into);
     } catch (error) {
-      this.worker.onFault(error);
-      this.record.fail(layer4Failures.bug);
-      this.close();
+      this.onBug(error);
       return false;
     }
+  }
+
+  /** A bug in one connection ends that connection, not the worker. */
+  private guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.onBug(error);
+    }
+  }
+
+  private onBug(error: unknown): void {
+    this.worker.onFault(error);
+    this.record.fail(layer4Failures.bug);
+    this.close();
   }
 }
 
