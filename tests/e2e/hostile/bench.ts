@@ -1,9 +1,12 @@
 /** A proxy with a protected path in front of a backend that keeps every byte: what an attack makes of both. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
 import { RequestReader } from '../../fuzz/proxy/backend.ts';
 import type { Message } from '../../fuzz/message.ts';
 import { oracleRequests } from '../../fuzz/oracle.ts';
+import { flag, FrameClient, frameType, get, type Frame } from '../../support/h2-frames.ts';
 import { RawBackend, RawClient } from '../../support/raw.ts';
 import { clusterOf, origin, Rig, routeTo, snapshotOf, type RigOptions } from '../../support/rig.ts';
 
@@ -17,6 +20,13 @@ export interface Outcome {
   readonly reached: readonly Message[];
   /** `response_code_details` of the attacker's log lines, in order. */
   readonly details: readonly string[];
+}
+
+/** The same of a request over HTTP/2. */
+export interface Http2Outcome extends Pick<Outcome, 'reached'> {
+  readonly address: string;
+  /** The stream was reset, or the connection closed. */
+  readonly isReset: boolean;
 }
 
 export interface BenchOptions extends RigOptions {
@@ -84,8 +94,7 @@ export class Bench {
    * connection and must get its own answer; then everything that reached the backend since must be whole requests.
    */
   async attack(pieces: readonly string[]): Promise<Omit<Outcome, 'details'> & { readonly address: string }> {
-    const address = `127.3.${this.attacks >> 8}.${this.attacks & 255}`;
-    const number = this.attacks++;
+    const { address, number } = this.next();
     const client = await RawClient.connect(this.rig.port, true, address);
     for (const piece of pieces) {
       if (client.socket.writable) client.send(piece);
@@ -100,6 +109,34 @@ export class Bench {
       client: client.received,
       statuses: [...client.received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, code]) => Number(code)),
       reached: (await this.reached()).filter(({ start }) => !victimPath.test(start)),
+    };
+  }
+
+  private next(): { readonly address: string; readonly number: number } {
+    const number = this.attacks++;
+    return { number, address: `127.3.${number >> 8}.${number & 255}` };
+  }
+
+  /** The same with frames of HTTP/2 on the first stream, and an ordinary request on the next one, where the connection still is. */
+  async attackHttp2(fields: readonly (readonly [string, string])[], after: readonly Buffer[] = []): Promise<Http2Outcome> {
+    const { address, number } = this.next();
+    const socket = connect({ host: '127.0.0.1', port: this.rig.port, noDelay: true, localAddress: address });
+    await once(socket, 'connect');
+    const client = FrameClient.over(socket);
+    client.request(1, fields, after.length === 0);
+    client.send(...after);
+    const isEnd = ({ type, flags, stream }: Frame): boolean =>
+      stream === 1 && (type === frameType.rstStream || (type <= frameType.headers && (flags & flag.endStream) !== 0));
+    const last = await client.frame(isEnd);
+    client.request(3, get(`/next-${number}`));
+    await client.frame(({ type, flags, stream }) => stream === 3 && (type === frameType.rstStream || (flags & flag.endStream) !== 0));
+    client.close();
+    await this.victim(`/victim-${number}`);
+    const reached = (await this.reached()).filter(({ start }) => !victimPath.test(start));
+    return {
+      address,
+      isReset: last === null || last.type === frameType.rstStream,
+      reached: reached.filter(({ start }) => !start.startsWith('GET /next-')),
     };
   }
 
@@ -129,8 +166,8 @@ export class Bench {
     return out;
   }
 
-  /** `response_code_details` of everything that was logged, by the client's address. */
-  async details(): Promise<Map<string, string[]>> {
+  /** `response_code_details` of everything that was logged, by the client's address; behind the status with `withStatus`. */
+  async details(withStatus = false): Promise<Map<string, string[]>> {
     await this.victim('/victim-0');
     for (let lines = this.attacks; ; lines++) {
       const all = await this.rig.logged(lines + 1);
@@ -141,7 +178,8 @@ export class Bench {
       const out = new Map<string, string[]>();
       for (const line of all) {
         const address = String(line['downstream_remote_address']).split(':')[0];
-        out.set(address, [...(out.get(address) ?? []), String(line['response_code_details'])]);
+        const details = String(line['response_code_details']);
+        out.set(address, [...(out.get(address) ?? []), withStatus ? `${String(line['response_code'])} ${details}` : details]);
       }
       return out;
     }

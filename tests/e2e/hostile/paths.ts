@@ -4,8 +4,12 @@ import { head, type Attack, type AttackClass } from './row.ts';
 /** `/admin` is denied with 403. Where a target ends up: the status, or the path that reaches the backend. */
 type Row = readonly [target: string, ends: number | string];
 
-const attacks = (rows: readonly Row[]): Attack[] =>
-  rows.map(([target, ends]) => ({
+/** All rows, for other protocols. */
+export const pathRows: Row[] = [];
+
+const attacks = (rows: readonly Row[]): Attack[] => {
+  pathRows.push(...rows);
+  return rows.map(([target, ends]) => ({
     name: `${JSON.stringify(target)} → ${ends}`,
     send: head(`GET ${target} HTTP/1.1`),
     also: ({ reached, statuses }) => {
@@ -16,6 +20,7 @@ const attacks = (rows: readonly Row[]): Attack[] =>
         assert.ok(!readings(start.slice(4)).some((path) => path.startsWith('/admin')), `no reader takes ${start} for /admin`);
     },
   }));
+};
 
 /** What servers make of a path that decode it once, take parameters off, turn backslashes, stop at NUL, merge slashes or resolve dots. */
 export function readings(path: string): readonly string[] {
