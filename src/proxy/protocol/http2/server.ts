@@ -7,7 +7,8 @@ import { idleAt } from '../http1/time-limits.ts';
 import { Peer } from '../peer.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { sessionOptions, connectionWindow, streamWindow } from './settings.ts';
-import { ServerStream, type StreamOwner } from './stream.ts';
+import { ServerStream } from './stream.ts';
+import type { StreamOwner } from './stream-peer.ts';
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM } = constants;
 
@@ -24,7 +25,7 @@ const ignore = (): void => undefined;
 const free = new WeakMap<ListenerRuntime, ServerStream[]>();
 
 /** A client connection that speaks HTTP/2: frames, windows and header compression are node:http2's, exchanges are streams'. */
-class ServerSession extends Peer implements LiveConnection, StreamOwner {
+class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerStream> {
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
   private readonly session: ServerHttp2Session;
@@ -70,6 +71,10 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
     return this.streams.size === 0;
   }
 
+  get isOver(): boolean {
+    return this.isClosed || this.session.destroyed;
+  }
+
   close(): void {
     if (!this.session.destroyed) this.session.destroy();
     this.socket.destroy();
@@ -86,6 +91,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
   }
 
   private readonly onStream = (stream: ServerHttp2Stream, _headers: object, flags: number, fields: readonly string[]): void => {
+    // Whatever becomes of it: an error that nobody hears ends the worker.
+    stream.on('error', ignore);
     // Refused by nghttp2 meanwhile, or the connection went.
     if (stream.destroyed || this.isClosed) return;
     try {
@@ -103,6 +110,10 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner {
 
   onBody(bytes: number): void {
     this.guard.data(bytes);
+  }
+
+  onTrailers(fields: readonly string[]): void {
+    this.guard.head(fields);
   }
 
   onBodyUnwanted(): void {

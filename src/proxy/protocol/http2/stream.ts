@@ -1,52 +1,25 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { Deadline } from '../../../base/wheel.ts';
 import type { LocalReply } from '../../../filters/define.ts';
-import type { ConnectionChain } from '../../../model/chain.ts';
 import { failures, type Failure } from '../../failure.ts';
-import type { PeerTls } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import { onRequest } from '../../pipeline.ts';
 import { failureReply, renderFor } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
-import { Exchange, type Downstream, type ResponseOutput } from '../exchange.ts';
+import { Exchange, type Downstream } from '../exchange.ts';
 import { RequestHead, type ResponseHead } from '../http1/head.ts';
 import { replyLines } from '../http1/reply-lines.ts';
 import { timeLimits } from '../http1/time-limits.ts';
 import type { Trailers } from '../http1/trailers.ts';
 import { RequestLines, type Handshake } from './request-lines.ts';
-import { fieldsObject, replyFields, responseFields } from './response-fields.ts';
+import { StreamOutput, type OutputUser } from './stream-output.ts';
+import { StreamPeer, type StreamOwner } from './stream-peer.ts';
 import { readTrailers } from './trailer-lines.ts';
-import { webSocketHandshake } from './websocket.ts';
+import { isExtendedConnect, webSocketHandshake } from './websocket.ts';
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants;
 
-/** Slices above this are passed on without a copy when they may be kept. */
-const copyLimit = 16 * 1024;
-
 const ignore = (): void => undefined;
-const proceed = (callback: () => void): void => callback();
-const open = {};
-const ended = { endStream: true };
-const withTrailers = { waitForTrailers: true };
-
-/** What a stream needs of its connection. */
-export interface StreamOwner {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly directRemoteAddress: string;
-  readonly connectionId: number;
-  readonly tls: PeerTls | null;
-  readonly chain: ConnectionChain | null;
-  /** A DATA frame's content was read. */
-  onBody(bytes: number): void;
-  /** Body bytes may still come that nobody takes. */
-  onBodyUnwanted(): void;
-  /** Response bytes were handed over. */
-  onSent(bytes: number): void;
-  /** Nothing of the stream is left. */
-  onStreamClosed(stream: ServerStream): void;
-}
 
 /**
  * `exchange`: under way. `tunnel`: a WebSocket. `ending`: all of the response was handed over, not all of it taken.
@@ -55,8 +28,8 @@ export interface StreamOwner {
 type State = 'exchange' | 'tunnel' | 'ending' | 'closed';
 
 /** One request and its response on an HTTP/2 connection. Used again for other streams of the same listener. */
-export class ServerStream implements Downstream, ResponseOutput {
-  readonly out: ResponseOutput = this;
+export class ServerStream extends StreamPeer<ServerStream> implements Downstream, OutputUser {
+  readonly out: StreamOutput = new StreamOutput(this);
   requestDone = false;
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
@@ -64,63 +37,56 @@ export class ServerStream implements Downstream, ResponseOutput {
   private readonly head: RequestHead;
   private readonly x: Exchange;
   private readonly deadline: Deadline;
-  private owner: StreamOwner | null = null;
   private stream: ServerHttp2Stream | null = null;
   private state: State = 'closed';
+  /** Of an extended CONNECT; null for other requests. */
   private handshake: Handshake | null = null;
   /** Request body bytes so far. */
   private bytes = 0;
   private reading = false;
   private paused = false;
-  private continued = false;
   private trailers: Trailers | null = null;
-  /** The response has no body, whatever comes. */
-  private bodyless = false;
-  /** The response ends with a trailer section, which may be empty. */
-  private trailing = false;
-  private responseTrailers: Trailers | null = null;
-  /** The last small piece of the response's body: it leaves with the end, or with the flush. */
-  private pending: Buffer | null = null;
-  private drainHooked = false;
-  private ourEnd = false;
+  /** The upstream has closed its side of the tunnel. */
+  private tunnelEnded = false;
+  /** The connection was cut for what its client did, and the log says so. */
+  private blamed = false;
   /** Bytes that were waiting when the deadline was looked at last. */
   private unsent = 0;
-  private readonly fields: string[] = [];
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime) {
+    super();
     this.worker = worker;
     this.at = at;
     this.head = new RequestHead(at.headLimits);
     this.x = new Exchange(worker, at, this, this.head);
-    this.deadline = new Deadline((now) => this.guarded(() => this.onDeadline(now)));
+    this.deadline = new Deadline((now) => this.onDeadline(now));
   }
 
   /** A request arrived. `fields`: name, value, name, value …; `endsHere`: no body follows. */
-  begin(owner: StreamOwner, stream: ServerHttp2Stream, fields: readonly string[], endsHere: boolean): void {
+  begin(owner: StreamOwner<ServerStream>, stream: ServerHttp2Stream, fields: readonly string[], endsHere: boolean): void {
     this.owner = owner;
     this.stream = stream;
+    this.out.attach(stream);
     this.state = 'exchange';
     this.requestDone = endsHere;
     this.handshake = null;
     this.bytes = 0;
     this.reading = false;
     this.paused = false;
-    this.continued = false;
     this.trailers = null;
-    this.bodyless = false;
-    this.trailing = false;
-    this.responseTrailers = null;
-    this.pending = null;
-    this.drainHooked = false;
-    this.ourEnd = false;
-    this.unsent = 0;
+    this.tunnelEnded = false;
+    this.blamed = false;
     stream.on('error', ignore);
     stream.on('close', this.onClose);
     if (!endsHere) {
       stream.on('trailers', this.onTrailers);
       stream.on('aborted', this.onAborted);
     }
-    this.guarded(() => this.decode(fields, endsHere));
+    try {
+      this.decode(fields, endsHere);
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   private decode(fields: readonly string[], endsHere: boolean): void {
@@ -128,9 +94,8 @@ export class ServerStream implements Downstream, ResponseOutput {
     const now = performance.now();
     const { limits } = this.at.config;
     head.reset();
-    if (isConnect(fields)) this.handshake = webSocketHandshake();
-    let status = lines.write(fields, endsHere, this.handshake) ? 0 : -400;
-    if (status === 0) status = lines.read(head, endsHere);
+    if (isExtendedConnect(fields)) this.handshake = webSocketHandshake();
+    const status = lines.write(fields, endsHere, this.handshake) ? lines.read(head, endsHere) : -400;
     x.begin(now);
     x.protocol = 'HTTP/2';
     if (endsHere) x.requestReceivedAt = now;
@@ -140,33 +105,11 @@ export class ServerStream implements Downstream, ResponseOutput {
       return this.failRequest({ ...failures.badHead, status: -status }, lines.error);
     }
     if (lines.protocol !== '' && lines.protocol !== 'websocket') {
-      // RFC 8441 §3 leaves it open; RFC 9220 §3 says 501 for a protocol that is not known.
+      // RFC 8441 leaves the status open; RFC 9220 §3 says 501 for a protocol that is not known.
       return this.failRequest({ ...failures.badHead, flag: '', status: 501, message: 'Not Implemented' }, 'http2.protocol_not_supported');
     }
     if (limits.maxBodyBytes > 0 && head.contentLength > limits.maxBodyBytes) return this.failRequest(failures.bodyTooLarge);
     onRequest(x);
-  }
-
-  get remoteAddress(): string {
-    return this.owner?.remoteAddress ?? '';
-  }
-  get remotePort(): number {
-    return this.owner?.remotePort ?? 0;
-  }
-  get localAddress(): string {
-    return this.owner?.localAddress ?? '';
-  }
-  get directRemoteAddress(): string {
-    return this.owner?.directRemoteAddress ?? '';
-  }
-  get connectionId(): number {
-    return this.owner?.connectionId ?? 0;
-  }
-  get tls(): PeerTls | null {
-    return this.owner?.tls ?? null;
-  }
-  get chain(): ConnectionChain | null {
-    return this.owner?.chain ?? null;
   }
 
   /** Bytes that arrived and wait here to be taken, frame heads included. */
@@ -177,43 +120,26 @@ export class ServerStream implements Downstream, ResponseOutput {
     return stream.readableLength + (Array.isArray(chunks) ? chunks.length * 9 : 0);
   }
 
-  /** Runs what an event asks for. A bug in one exchange ends that exchange, not the connection. */
-  private guarded(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.worker.onFault(error);
-      this.worker.staging.discard();
-      const { x } = this;
-      x.attempt.cancel();
-      if (x.live) {
-        x.flag(failures.bug);
-        if (!x.responseStarted) x.responseCode = 500;
-        x.end(performance.now());
-      }
-      this.reset(NGHTTP2_INTERNAL_ERROR);
+  /** A bug in one exchange ends that exchange, not the connection. */
+  onFault(error: unknown): void {
+    this.worker.onFault(error);
+    this.worker.staging.discard();
+    const { x } = this;
+    x.attempt.cancel();
+    if (x.live) {
+      x.flag(failures.bug);
+      if (!x.responseStarted) x.responseCode = 500;
+      x.end(performance.now());
     }
+    this.cut(NGHTTP2_INTERNAL_ERROR);
   }
 
-  /** Ends the stream at once, and never as if its response were whole. */
-  private reset(code: number): void {
-    const { stream } = this;
-    if (this.state === 'closed' || stream === null) return;
+  private cut(code: number): void {
+    if (this.state === 'closed') return;
     this.state = 'ending';
-    this.pending = null;
-    // node:http2 ends the writable side of a stream that is closed: END_STREAM would go out before the reset.
-    stream._final = proceed;
-    stream.close(code);
+    this.out.cut(code);
     // Unread bytes would keep it from closing.
-    this.discardBody(stream);
-  }
-
-  private discardBody(stream: ServerHttp2Stream): void {
-    if (this.requestDone) return;
-    if (!this.reading) stream.on('data', this.onData);
-    this.reading = true;
-    this.paused = false;
-    stream.resume();
+    this.discardBody();
   }
 
   // ---- the request's body ----
@@ -224,24 +150,21 @@ export class ServerStream implements Downstream, ResponseOutput {
     if (this.requestDone) {
       // The body ended before this try could take its end.
       if (this.reading) this.endBody();
-      return;
+    } else if (this.reading) this.resumeBody();
+    else {
+      // The one place that answers Expect (RFC 9110 §10.1.1).
+      if (this.head.expectContinue && !x.responseStarted && stream.readableLength === 0) stream.additionalHeaders({ ':status': 100 });
+      this.read(stream);
     }
-    if (!this.reading) {
-      this.reading = true;
-      if (this.head.expectContinue && !this.continued && this.bytes === 0 && !x.responseStarted) {
-        this.continued = true;
-        stream.additionalHeaders({ ':status': 100 });
-      }
-      stream.on('data', this.onData);
-      stream.on('end', this.onEnd);
-    } else this.resume();
+  }
+
+  private read(stream: ServerHttp2Stream): void {
+    this.reading = true;
+    stream.on('data', this.onData);
+    stream.on('end', this.onEnd);
   }
 
   resumeBody(): void {
-    this.resume();
-  }
-
-  private resume(): void {
     if (this.paused) this.stream?.resume();
     this.paused = false;
   }
@@ -251,19 +174,34 @@ export class ServerStream implements Downstream, ResponseOutput {
     this.paused = true;
   }
 
+  /** What still comes of the request is dropped. */
+  private discardBody(): void {
+    const { stream } = this;
+    if (this.requestDone || stream === null) return;
+    if (!this.reading) this.read(stream);
+    this.paused = false;
+    stream.resume();
+  }
+
   private readonly onData = (chunk: Buffer): void => {
     this.owner?.onBody(chunk.length);
-    this.guarded(() => this.take(chunk));
+    try {
+      if (this.state === 'tunnel') this.takeTunnel(chunk);
+      else if (this.state === 'exchange') this.take(chunk);
+    } catch (error) {
+      this.onFault(error);
+    }
   };
 
-  private take(chunk: Buffer): void {
+  private takeTunnel(chunk: Buffer): void {
     const { x } = this;
-    if (this.state === 'tunnel') {
-      x.touch(performance.now());
-      if (!x.attempt.tunnel(chunk)) this.pause();
-      return;
-    }
-    if (this.state !== 'exchange' || !x.live) return;
+    x.touch(performance.now());
+    if (!x.attempt.tunnel(chunk)) this.pause();
+  }
+
+  private take(chunk: Buffer): void {
+    const { x, head } = this;
+    if (!x.live) return;
     x.touch(performance.now());
     if (!x.attempt.takesBody) {
       // Between two tries: it waits for the next one.
@@ -275,19 +213,25 @@ export class ServerStream implements Downstream, ResponseOutput {
     x.bytesReceived = this.bytes;
     const { maxBodyBytes } = this.at.config.limits;
     if (maxBodyBytes > 0 && this.bytes > maxBodyBytes) return this.failRequest(failures.bodyTooLarge);
-    if (this.head.bodyKind === 'length' && this.bytes > this.head.contentLength) return this.mismatch();
+    if (head.contentLength >= 0 && this.bytes > head.contentLength) return this.mismatch();
     if (!x.attempt.sendBody(chunk, 0, chunk.length, true)) this.pause();
     x.attempt.flushBody();
   }
 
-  private readonly onEnd = (): void => this.guarded(() => this.onRequestEnd());
+  private readonly onEnd = (): void => {
+    try {
+      this.onRequestEnd();
+    } catch (error) {
+      this.onFault(error);
+    }
+  };
 
   private onRequestEnd(): void {
     const { x, head } = this;
     if (this.requestDone) return;
     this.requestDone = true;
     if (this.state === 'tunnel') {
-      if (!this.ourEnd) return x.attempt.endTunnel();
+      if (!this.tunnelEnded) return x.attempt.endTunnel();
       x.attempt.cancel();
       return this.finish();
     }
@@ -295,7 +239,7 @@ export class ServerStream implements Downstream, ResponseOutput {
     const now = performance.now();
     x.touch(now);
     x.requestReceivedAt = now;
-    if (head.bodyKind === 'length' && this.bytes !== head.contentLength) return this.mismatch();
+    if (head.contentLength >= 0 && this.bytes !== head.contentLength) return this.mismatch();
     if (!x.attempt.takesBody) return;
     this.endBody();
     x.attempt.flushBody();
@@ -309,162 +253,91 @@ export class ServerStream implements Downstream, ResponseOutput {
     this.failRequest(failures.badRequestBody, 'http2.content_length_mismatch');
   }
 
+  /** They are told before the last of the body is. */
   private readonly onTrailers = (_headers: object, _flags: number, fields: readonly string[]): void => {
-    this.guarded(() => {
+    try {
+      this.owner?.onTrailers(fields);
       if (this.state !== 'exchange' || !this.x.live) return;
       this.trailers = readTrailers(fields, this.at.headLimits.maxHeadBytes);
       if (this.trailers === null) this.failRequest(failures.badRequestBody, 'http2.trailers_invalid');
-    });
+    } catch (error) {
+      this.onFault(error);
+    }
   };
 
   // ---- the response ----
 
   reply(reply: LocalReply): void {
-    const { x, stream, fields } = this;
-    if (!x.live || x.responseStarted || stream === null) return;
+    const { x } = this;
+    if (!x.live || x.responseStarted) return;
     x.attempt.cancel();
     x.flag(reply);
     const rendered = renderFor(x, reply);
     // To an extended CONNECT a success would mean an open tunnel.
-    const isTunnelled = this.handshake !== null && rendered.status >= 200 && rendered.status < 300;
-    const shown = isTunnelled ? { ...rendered, status: 501 } : rendered;
+    const isTunnel = this.handshake !== null && rendered.status >= 200 && rendered.status < 300;
+    const shown = isTunnel ? { ...rendered, status: 501 } : rendered;
     x.responseStarted = true;
     x.responseCode = shown.status;
-    const bodyless = x.method === 'HEAD' || shown.body.length === 0;
-    if (this.isOpen()) {
-      replyFields(shown, replyLines(x, shown), fields);
-      stream.respond(fields, bodyless ? ended : open);
-      if (!bodyless) stream.end(shown.body);
-      if (!bodyless) x.bytesSent = shown.body.length;
-      this.owner?.onSent(x.bytesSent);
-    }
+    x.bytesSent = this.out.reply(shown, replyLines(x, shown), x.method === 'HEAD');
     this.finish();
   }
 
   startResponse(head: ResponseHead): void {
-    const { x, stream, fields } = this;
-    const { status, bodyKind } = head;
-    if (status > 599 || (this.handshake !== null && status >= 200 && status < 300)) {
-      // node:http2 sends no such status; and a success without a tunnel would be taken for one.
-      x.responseStarted = false;
-      x.responseCodeDetails = '';
-      return this.reply(failureReply(failures.upstreamProtocol));
-    }
-    // 205 has no body (RFC 9110 §15.3.6), and node:http2 ends the stream.
-    this.bodyless = bodyKind === 'none' || status === 205 || x.method === 'HEAD';
-    if (stream === null || !this.isOpen()) return;
-    responseFields(head, status, fields);
-    this.trailing = !this.bodyless && bodyKind === 'chunked';
-    if (this.trailing) {
-      stream.on('wantTrailers', this.onWantTrailers);
-      stream.respond(fields, withTrailers);
-    } else stream.respond(fields, this.bodyless ? ended : open);
+    const { x } = this;
+    const { status } = head;
+    // node:http2 sends no status above 599; and a success without a tunnel would be taken for one.
+    if (status > 599 || (this.handshake !== null && status >= 200 && status < 300)) return this.refuseResponse('status_invalid');
+    this.out.start(head, x.method === 'HEAD');
   }
 
-  /** The client has not reset the stream. */
-  private isOpen(): boolean {
-    const { stream } = this;
-    return stream !== null && !stream.destroyed && !stream.closed;
-  }
-
-  interim(head: ResponseHead): void {
-    const { stream } = this;
-    if (stream !== null && this.isOpen() && !stream.headersSent) stream.additionalHeaders(fieldsObject(head, head.status));
+  /** The upstream's response has no form in HTTP/2. */
+  private refuseResponse(why: string): void {
+    const { x } = this;
+    x.responseStarted = false;
+    x.responseCodeDetails = '';
+    this.reply(failureReply(failures.upstreamProtocol, `upstream_reset_before_response_started{${why}}`));
   }
 
   writeBody(buffer: Buffer, start: number, end: number, keep: boolean): boolean {
-    const { stream } = this;
-    if (stream === null || this.bodyless || !this.isOpen()) return true;
-    const length = end - start;
-    if (length === 0) return true;
-    this.owner?.onSent(length);
-    if (this.pending !== null) stream.write(this.pending);
-    this.pending = null;
-    if (keep && length > copyLimit) {
-      stream.write(buffer.subarray(start, end));
-      this.x.attempt.lend();
-    } else {
-      const copy = Buffer.allocUnsafe(length);
-      buffer.copy(copy, 0, start, end);
-      this.pending = copy;
-    }
-    return this.takesMore(stream);
+    const result = this.out.body(buffer, start, end, keep);
+    if (result >= 2) this.x.attempt.lend();
+    return (result & 1) === 0;
   }
 
-  flush(): boolean {
-    const { stream, pending } = this;
-    if (stream === null) return true;
-    this.pending = null;
-    if (pending !== null && this.isOpen()) stream.write(pending);
-    return this.takesMore(stream);
+  onSent(bytes: number): void {
+    this.owner?.onSent(bytes);
   }
 
-  post(): void {
-    this.flush();
-  }
-
-  private takesMore(stream: ServerHttp2Stream): boolean {
-    if (!stream.writableNeedDrain) return true;
-    if (!this.drainHooked) {
-      this.drainHooked = true;
-      stream.on('drain', this.onDrain);
-    }
-    return false;
-  }
-
-  private readonly onDrain = (): void =>
-    this.guarded(() => {
-      const { x } = this;
-      if ((this.state !== 'exchange' && this.state !== 'tunnel') || !x.live) return;
+  onDrain(): void {
+    const { x } = this;
+    if ((this.state !== 'exchange' && this.state !== 'tunnel') || !x.live) return;
+    try {
       x.touch(performance.now());
       x.attempt.onDownstreamDrain();
-    });
-
-  end(trailers: Trailers | null): void {
-    const { stream, pending } = this;
-    this.pending = null;
-    if (stream === null || !this.isOpen() || this.bodyless) return;
-    if (this.trailing) this.responseTrailers = trailers;
-    if (pending === null) stream.end();
-    else stream.end(pending);
+    } catch (error) {
+      this.onFault(error);
+    }
   }
-
-  private readonly onWantTrailers = (): void => {
-    const { stream, responseTrailers } = this;
-    if (stream === null || !this.isOpen()) return;
-    this.guarded(() => stream.sendTrailers(responseTrailers === null ? {} : fieldsObject(responseTrailers, 0)));
-    this.responseTrailers = null;
-  };
 
   // ---- a WebSocket ----
 
   startTunnel(head: ResponseHead): void {
-    const { x, stream, fields } = this;
+    const { x, stream } = this;
     const accept = head.get('sec-websocket-accept');
-    if (this.handshake === null || (accept !== null && accept !== this.handshake.accept)) {
-      x.responseStarted = false;
-      return this.reply(failureReply(failures.upstreamProtocol, 'upstream_reset_before_response_started{handshake_invalid}'));
-    }
+    if (this.handshake === null || (accept !== null && accept !== this.handshake.accept)) return this.refuseResponse('handshake_invalid');
     this.state = 'tunnel';
     x.responseCode = 200;
-    if (stream === null || !this.isOpen()) return;
     head.drop('sec-websocket-accept');
-    responseFields(head, 200, fields);
-    stream.respond(fields, open);
-    if (!this.reading) {
-      this.reading = true;
-      stream.on('data', this.onData);
-      stream.on('end', this.onEnd);
-    } else this.resume();
+    this.out.startTunnel(head);
+    if (stream !== null && !this.reading) this.read(stream);
+    else this.resumeBody();
   }
 
   /** The upstream has closed its side of the tunnel. */
   endTunnel(): void {
-    const { stream } = this;
-    if (this.ourEnd || this.state !== 'tunnel') return;
-    this.ourEnd = true;
-    this.flush();
-    if (stream !== null && this.isOpen()) stream.end();
+    if (this.tunnelEnded || this.state !== 'tunnel') return;
+    this.tunnelEnded = true;
+    this.out.end(null);
     if (!this.requestDone) return;
     this.x.attempt.cancel();
     this.finish();
@@ -487,70 +360,72 @@ export class ServerStream implements Downstream, ResponseOutput {
     const wasTunnel = this.state === 'tunnel';
     this.worker.staging.discard();
     x.attempt.cancel();
-    if (wasTunnel && this.ourEnd) return this.finish();
+    if (wasTunnel && this.tunnelEnded) return this.finish();
     x.end(performance.now());
-    // Never an orderly end: the client must not take what it has for the whole.
-    this.reset(wasTunnel || !x.responseStarted ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
+    this.cut(wasTunnel || !x.responseStarted ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR);
   }
 
   finish(): void {
-    const { x, stream, head } = this;
+    const { x } = this;
     const now = x.lastActivity; // set by every event that can end an exchange
     x.end(now);
-    head.letGo();
-    this.lines.release();
-    if (this.state === 'closed' || stream === null) return;
+    this.letGo();
+    if (this.state === 'closed') return;
     this.state = 'ending';
     const { streamIdleTimeoutMs } = this.at.config.limits;
-    this.unsent = stream.bufferSize;
+    this.unsent = this.out.unsent;
     this.worker.wheel.arm(this.deadline, streamIdleTimeoutMs > 0 ? now + streamIdleTimeoutMs : Infinity);
     if (this.requestDone) return;
-    // The answer came before the whole request: what is still under way of it is not wanted (RFC 9113 §8.1).
     this.owner?.onBodyUnwanted();
-    this.discardBody(stream);
-    // Not while node:http2 may still be reading: nghttp2 would send the reset and not the answer before it.
-    setImmediate(() => {
-      if (!stream.destroyed && !stream.closed) stream.close(NGHTTP2_NO_ERROR);
-    });
+    this.discardBody();
+    this.out.refuseRest();
+  }
+
+  private letGo(): void {
+    this.head.letGo();
+    this.lines.release();
   }
 
   /** The client reset the stream while a body was under way. */
   private readonly onAborted = (): void => {
     if (this.state !== 'exchange' && this.state !== 'tunnel') return;
-    // What it had sent is not read any more, so that the stream can close.
-    this.guarded(() => {
-      this.loseClient();
-      if (this.stream !== null) this.discardBody(this.stream);
-    });
+    this.loseClient();
+    // Unread bytes would keep it from closing.
+    this.discardBody();
   };
 
   private loseClient(): void {
-    const { x, stream } = this;
-    this.worker.staging.discard();
+    const { x, stream, owner } = this;
     if (!x.live) return;
-    if (stream !== null && stream.rstCode === NGHTTP2_PROTOCOL_ERROR)
-      x.flag({ ...failures.badRequestBody, details: 'http2.protocol_error' });
-    else if (this.state !== 'tunnel') x.flag(failures.downstreamGone);
-    x.attempt.cancel();
+    try {
+      this.worker.staging.discard();
+      const code = stream?.rstCode ?? NGHTTP2_NO_ERROR;
+      const isFault = code === NGHTTP2_PROTOCOL_ERROR || (code !== NGHTTP2_NO_ERROR && code !== NGHTTP2_CANCEL && owner?.isOver === true);
+      if (isFault && !this.blamed) x.flag({ ...failures.badRequestBody, details: 'http2.protocol_error' });
+      else if (this.state !== 'tunnel' && !this.blamed) x.flag(failures.downstreamGone);
+      x.attempt.cancel();
+    } catch (error) {
+      this.worker.onFault(error);
+    }
     x.end(performance.now());
   }
 
   /** The connection is cut for what the client did: its exchanges say why. */
   blame(failure: Pick<Failure, 'flag' | 'details'>): void {
-    if (this.x.live) this.x.flag(failure);
+    if (!this.x.live) return;
+    this.blamed = true;
+    this.x.flag(failure);
   }
 
   private readonly onClose = (): void => {
-    this.guarded(() => this.loseClient());
-    this.state = 'closed';
-    this.pending = null;
-    this.responseTrailers = null;
-    this.trailers = null;
-    this.stream = null;
+    this.loseClient();
     const { owner } = this;
+    this.state = 'closed';
     this.owner = null;
-    this.head.letGo();
-    this.lines.release();
+    this.stream = null;
+    this.trailers = null;
+    this.out.detach();
+    this.letGo();
     this.worker.wheel.arm(this.deadline, Infinity);
     owner?.onStreamClosed(this);
   };
@@ -560,17 +435,25 @@ export class ServerStream implements Downstream, ResponseOutput {
   }
 
   private onDeadline(now: number): void {
-    const { stream, x } = this;
-    if (this.state === 'closed' || stream === null) return;
-    if (this.state === 'ending') {
-      // A client that takes nothing of its response does not hold it.
-      const left = stream.bufferSize;
-      const { streamIdleTimeoutMs } = this.at.config.limits;
-      if (left < this.unsent && streamIdleTimeoutMs > 0) this.worker.wheel.arm(this.deadline, now + streamIdleTimeoutMs);
-      else this.reset(NGHTTP2_CANCEL);
-      this.unsent = left;
-      return;
+    try {
+      if (this.state === 'ending') this.checkEnding(now);
+      else if (this.state !== 'closed') this.checkExchange(now);
+    } catch (error) {
+      this.onFault(error);
     }
+  }
+
+  /** A client that takes nothing of its response does not hold it. */
+  private checkEnding(now: number): void {
+    const left = this.out.unsent;
+    const { streamIdleTimeoutMs } = this.at.config.limits;
+    if (left < this.unsent && streamIdleTimeoutMs > 0) this.worker.wheel.arm(this.deadline, now + streamIdleTimeoutMs);
+    else this.cut(NGHTTP2_CANCEL);
+    this.unsent = left;
+  }
+
+  private checkExchange(now: number): void {
+    const { x } = this;
     const verdict = timeLimits(x, this.requestDone, this.state === 'tunnel', now);
     if (typeof verdict === 'number') return this.worker.wheel.arm(this.deadline, verdict);
     x.touch(now);
@@ -587,10 +470,4 @@ export class ServerStream implements Downstream, ResponseOutput {
     if (x.responseStarted) this.abort();
     else this.reply(failureReply(failure));
   }
-}
-
-/** An extended CONNECT (RFC 8441). */
-function isConnect(fields: readonly string[]): boolean {
-  for (let i = 0; i < fields.length && fields[i].charCodeAt(0) === 0x3a; i += 2) if (fields[i] === ':protocol') return true;
-  return false;
 }

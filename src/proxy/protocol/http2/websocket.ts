@@ -14,3 +14,9 @@ export function webSocketHandshake(): Handshake {
       .digest('base64'),
   };
 }
+
+/** An extended CONNECT (RFC 8441 §4). `fields`: name, value, name, value …, pseudo-headers first. */
+export function isExtendedConnect(fields: readonly string[]): boolean {
+  for (let i = 0; i < fields.length && fields[i].charCodeAt(0) === 0x3a; i += 2) if (fields[i] === ':protocol') return true;
+  return false;
+}
