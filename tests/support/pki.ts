@@ -45,10 +45,7 @@ export class Pki {
     const { names, kind = 'ec', commonName = 'upstream', days = 20 } = options;
     const stem = `leaf${++this.issued}`;
     this.run('req', ...newKey(kind), '-keyout', `${stem}.key`, '-out', `${stem}.csr`, '-subj', `/C=DE/O=Weir tests/CN=${commonName}`);
-    writeFileSync(
-      join(this.dir, `${stem}.ext`),
-      names.length === 0 ? 'basicConstraints=CA:FALSE\n' : `subjectAltName=${names.join(',')}\n`,
-    );
+    writeFileSync(join(this.dir, `${stem}.ext`), extensionsOf(names));
     const extensions = ['-extfile', `${stem}.ext`, '-days', String(days)];
     this.run(
       'x509',
@@ -86,6 +83,13 @@ export class Pki {
   private run(...args: readonly string[]): void {
     execFileSync('openssl', args, { cwd: this.dir, stdio: ['ignore', 'ignore', 'pipe'] });
   }
+}
+
+/** Names in a section of their own, where a comma is a part of its name. */
+function extensionsOf(names: readonly string[]): string {
+  if (names.length === 0) return 'basicConstraints=CA:FALSE\n';
+  const lines = names.map((name, i) => `${name.slice(0, name.indexOf(':'))}.${i}=${name.slice(name.indexOf(':') + 1)}`);
+  return `subjectAltName=@names\n[names]\n${lines.join('\n')}\n`;
 }
 
 function newKey(kind: 'ec' | 'rsa'): readonly string[] {
