@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -30,6 +30,7 @@ function scene(t: TestContext, prepare: (directory: string) => void, path = '.',
   });
   return {
     directory,
+    watcher,
     changes: () => changes,
     next: () => new Promise<void>((resolve) => waiting.push(resolve)),
     texts: () => readSources([join(directory, path)]).sources.map(({ text }) => text),
@@ -104,4 +105,34 @@ test('without events the poll finds the change', async (t) => {
   writeFileSync(join(s.directory, 'later', 'config', 'a.yaml'), 'a: 1');
   await changed;
   assert.deepEqual(s.texts(), ['a: 1']);
+});
+
+test('certificates beside the sources are watched, from what the reader saw of them', async (t) => {
+  const s = scene(t, (d) => writeFileSync(join(d, 'a.yaml'), 'a: 1'), 'a.yaml');
+  const outside = mkdtempSync(join(tmpdir(), 'weir-watch-certs-'));
+  t.after(() => rmSync(outside, { recursive: true, force: true }));
+  const [certificate, key] = [join(outside, 'tls.crt'), join(outside, 'tls.key')];
+  writeFileSync(certificate, 'one');
+  const { size, mtimeMs, dev, ino } = statSync(certificate);
+  // Written between the reader's look and the watcher's: the change is not lost.
+  writeFileSync(certificate, 'another');
+  const late = s.next();
+  s.watcher.alsoWatch([
+    { file: certificate, mark: `${dev}:${ino}:${size}:${mtimeMs}` },
+    { file: key, mark: 'unreadable' },
+  ]);
+  await late;
+  const appeared = s.next();
+  writeFileSync(key, 'key');
+  await appeared;
+  const renamed = s.next();
+  writeFileSync(join(outside, 'new'), 'renewed');
+  renameSync(join(outside, 'new'), certificate);
+  await renamed;
+  s.watcher.alsoWatch([]);
+  const source = s.next();
+  writeFileSync(certificate, 'nobody looks any more');
+  writeFileSync(join(s.directory, 'a.yaml'), 'a: 22');
+  await source;
+  assert.equal(s.changes(), 4);
 });
