@@ -242,4 +242,28 @@ describe('TLS towards an upstream', () => {
     assert.equal(rig.metric('envoy_cluster_upstream_cx_total'), 2);
     assert.equal(rig.metric('envoy_cluster_upstream_cx_active'), 0);
   });
+
+  it('agrees on a protocol with nginx, and the log knows HTTP/2 connections too', async (t) => {
+    if (!requireProgram(t, 'nginx')) return;
+    const pki = new Pki(t);
+    const own = pki.issue({ names: ['DNS:upstream.test'] });
+    const port = await freePort();
+    const lines = `ssl_certificate ${own.certificateFile}; ssl_certificate_key ${own.keyFile}; ssl_protocols TLSv1.3`;
+    await nginx(
+      t,
+      `server { listen 127.0.0.1:${port} ssl http2; ${lines}; location / { return 200 "$ssl_alpn_protocol $server_protocol"; } }`,
+    );
+    const accessLog = '{"version":"%UPSTREAM_TLS_VERSION%","local":"%UPSTREAM_LOCAL_ADDRESS%","san":"%UPSTREAM_PEER_DNS_SAN%"}';
+    const secrets = [secretOf('ca', { ca: pki.ca })];
+    const reaching = await Reaching.start(t, { cluster: tlsCluster([port]), secrets }, { accessLog });
+    assert.equal((await reaching.get()).text, 'http/1.1 HTTP/1.1');
+    let count = 1;
+    for (const protocol of ['http2', 'alpn'] as const) {
+      await reaching.change({ cluster: tlsCluster([port], {}, { protocol }), secrets });
+      assert.equal((await reaching.get()).text, 'h2 HTTP/2.0', protocol);
+      const line = await reaching.lastLog(++count);
+      assert.deepEqual([line['version'], line['san']], ['TLSv1.3', 'upstream.test']);
+      assert.match(String(line['local']), /^127\.0\.0\.1:\d+$/);
+    }
+  });
 });

@@ -120,6 +120,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     if (upgradeTo !== '' && !session.allowsConnect) return this.fail(failures.upstreamNoUpgrade);
     this.phase = 'head';
     this.head.reset(x.method);
+    x.sentOn(session.socket);
     this.attempt.prepare(x.lastActivity);
     const { bodyKind } = x.head;
     const endStream = bodyKind === 'none' && upgradeTo === '';
