@@ -2,6 +2,7 @@
 import { execSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
+import { idleSection, type IdleResult } from './idle.ts';
 import type { Row, Standing } from './rows.ts';
 import type { ScaleResult } from './scale.ts';
 import type { SizeResult } from './size.ts';
@@ -13,6 +14,7 @@ export interface Results {
   readonly rows: readonly { readonly row: Row; readonly standings: readonly Standing[] }[];
   readonly scale: readonly ScaleResult[];
   readonly size: SizeResult | null;
+  readonly idle: readonly IdleResult[];
 }
 
 function first(command: string): string {
@@ -139,6 +141,7 @@ export function report(results: Results): string {
   const sections = results.rows.map(({ row, standings }) => rowSection(row, standings));
   if (results.scale.length > 0) sections.push(scaleSection(results.scale));
   if (results.size !== null) sections.push(sizeSection(results.size));
+  if (results.idle.length > 0) sections.push(idleSection(results.idle));
   return `${head()}\n${sections.map(dated).join('\n\n')}\n`;
 }
 

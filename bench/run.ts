@@ -10,6 +10,7 @@ import { startUpstream } from './contenders/nginx.ts';
 import { weirProgram } from './contenders/weir.ts';
 import { freePort, stopAll, untilListening } from './process.ts';
 import { merged, report } from './report.ts';
+import { runIdle } from './idle.ts';
 import { protocolRows } from './protocol-rows.ts';
 import { installed, rows as httpRows, runRow, type Place, type Standing } from './rows.ts';
 import { runScale, type ScaleResult } from './scale.ts';
@@ -17,7 +18,7 @@ import { runSize } from './size.ts';
 
 const rows = [...httpRows, ...protocolRows];
 
-const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size] [--contenders Weir,HAProxy] [--quick] [--update | --out FILE]`;
+const usage = `npm run bench -- [--rounds 5] [--seconds 5] [--only ${rows.map((row) => row.id).join(',')},routes,size,idle] [--contenders Weir,HAProxy] [--quick] [--update | --out FILE]`;
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
   const rounds = positive(values.rounds, values.quick ? 1 : 5);
   const seconds = positive(values.seconds, values.quick ? 1 : 5);
   const only = values.only?.split(',');
-  const known = new Set([...rows.map((row) => row.id), 'routes', 'size']);
+  const known = new Set([...rows.map((row) => row.id), 'routes', 'size', 'idle']);
   for (const id of only ?? []) if (!known.has(id)) throw new Error(`there is no row '${id}'\n${usage}`);
   const named = values.contenders?.split(',');
   const ofWeir = named === undefined || named.includes('Weir');
@@ -75,7 +76,8 @@ async function main(): Promise<void> {
       say(`routes ${routes}: ${JSON.stringify(scale.at(-1))}`);
     }
     const size = wanted('size') && ofWeir ? await runSize(place, values.quick) : null;
-    const text = report({ rounds, seconds, rows: done, scale, size });
+    const idle = wanted('idle') && ofWeir ? await runIdle(place, values.quick) : [];
+    const text = report({ rounds, seconds, rows: done, scale, size, idle });
     console.log(text);
     // A quick run or a part of the table does not replace the published one.
     const published = join(import.meta.dirname, 'RESULTS.md');

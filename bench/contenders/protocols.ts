@@ -49,6 +49,9 @@ const https = (site: Site): object => ({
   tls: { mode: 'SIMPLE', credentialName: 'bench' },
 });
 
+/** HTTPS in front of HTTP/1.1. */
+export const weirTlsConfig = (site: Site): string => weirConfig(site, https(site), 'http');
+
 export const weirTls = weirServer('Weir (metrics on)', 29_911, https, 'http');
 export const weirGrpc = weirServer(
   'Weir (metrics on)',
