@@ -259,7 +259,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     x.down.startTunnel(head);
     if (from < to) {
       x.bytesSent += to - from;
-      x.worker.staging.append(bytes, from, to);
+      x.down.writeBody(bytes, from, to, false);
     }
     x.down.out.flush();
   }
@@ -313,7 +313,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   private endOfResponse(surplus: boolean, trailers: Trailers | null): void {
     const { x, head } = this;
-    if (trailers !== null || x.isGrpc) onResponseTrailers(x, head, trailers);
+    if (trailers !== null) onResponseTrailers(x, trailers);
     x.down.out.end(trailers);
     x.down.out.post();
     // Servers differ on what follows a request that offered an upgrade they did not take.

@@ -30,7 +30,10 @@ type State = 'exchange' | 'tunnel' | 'ending' | 'closed';
 /** One request and its response on an HTTP/2 connection. Used again for other streams of the same listener. */
 export class ServerStream extends StreamPeer<ServerStream> implements Downstream, OutputUser {
   readonly out: StreamOutput = new StreamOutput(this);
+  /** Of an extended CONNECT too: what follows its head is the tunnel's. */
   requestDone = false;
+  /** The client has ended its side of the stream. */
+  private clientEnded = false;
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
   private readonly lines = new RequestLines();
@@ -68,6 +71,7 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     this.stream = stream;
     this.out.attach(stream);
     this.state = 'exchange';
+    this.clientEnded = endsHere;
     this.requestDone = endsHere;
     this.handshake = null;
     this.bytes = 0;
@@ -94,11 +98,14 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     const now = performance.now();
     const { limits } = this.at.config;
     head.reset();
-    if (isExtendedConnect(fields)) this.handshake = webSocketHandshake();
+    if (isExtendedConnect(fields)) {
+      this.handshake = webSocketHandshake();
+      this.requestDone = true;
+    }
     const status = lines.write(fields, endsHere, this.handshake) ? lines.read(head, endsHere) : -400;
     x.begin(now);
     x.protocol = 'HTTP/2';
-    if (endsHere) x.requestReceivedAt = now;
+    if (this.requestDone) x.requestReceivedAt = now;
     if (limits.streamIdleTimeoutMs > 0) this.worker.wheel.arm(this.deadline, now + limits.streamIdleTimeoutMs);
     if (status !== 0) {
       x.method = '-';
@@ -149,7 +156,7 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     if (stream === null || this.state !== 'exchange') return;
     if (this.requestDone) {
       // The body ended before this try could take its end.
-      if (this.reading) this.endBody();
+      if (this.reading && this.handshake === null) this.endBody();
     } else if (this.reading) this.resumeBody();
     else {
       // The one place that answers Expect (RFC 9110 §10.1.1).
@@ -177,7 +184,7 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
   /** What still comes of the request is dropped. */
   private discardBody(): void {
     const { stream } = this;
-    if (this.requestDone || stream === null) return;
+    if (this.clientEnded || stream === null) return;
     if (!this.reading) this.read(stream);
     this.paused = false;
     stream.resume();
@@ -228,7 +235,8 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
 
   private onRequestEnd(): void {
     const { x, head } = this;
-    if (this.requestDone) return;
+    if (this.clientEnded) return;
+    this.clientEnded = true;
     this.requestDone = true;
     if (this.state === 'tunnel') {
       if (!this.tunnelEnded) return x.attempt.endTunnel();
@@ -338,7 +346,7 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     if (this.tunnelEnded || this.state !== 'tunnel') return;
     this.tunnelEnded = true;
     this.out.end(null);
-    if (!this.requestDone) return;
+    if (!this.clientEnded) return;
     this.x.attempt.cancel();
     this.finish();
   }
@@ -375,7 +383,7 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     const { streamIdleTimeoutMs } = this.at.config.limits;
     this.unsent = this.out.unsent;
     this.worker.wheel.arm(this.deadline, streamIdleTimeoutMs > 0 ? now + streamIdleTimeoutMs : Infinity);
-    if (this.requestDone) return;
+    if (this.clientEnded) return;
     this.owner?.onBodyUnwanted();
     this.discardBody();
     this.out.refuseRest();
