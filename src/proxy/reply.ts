@@ -4,7 +4,7 @@ import type { LocalReply } from '../filters/define.ts';
 import type { ReplyStyle } from '../model/route.ts';
 import type { Failure } from './failure.ts';
 import type { Exchange } from './protocol/exchange.ts';
-import { grpcMessage, grpcStatusOfHttp, isGrpcType } from './protocol/grpc/status.ts';
+import { grpcMessage, grpcStatusOf, grpcStatusOfHttp, isGrpcType } from './protocol/grpc/status.ts';
 
 /** A response ready for a protocol's encoder. */
 export interface RenderedReply {
@@ -47,6 +47,12 @@ export function renderFor(x: Exchange, reply: LocalReply): RenderedReply {
   const { head } = x;
   if (isGrpcType(head.get('content-type'))) {
     x.isGrpc = true;
+    // A direct response may speak gRPC itself (Kong's on routes for grpcs).
+    const own = reply.headers.find(([name]) => name === 'grpc-status');
+    if (own !== undefined) {
+      x.grpcStatus = grpcStatusOf(own[1]);
+      return { status: 200, headers: reply.headers, body: noBody };
+    }
     x.grpcStatus = deadlineFlags.has(reply.flag) ? deadlineExceeded : grpcStatusOfHttp(reply.status);
     return grpcReply(reply, x.grpcStatus);
   }
