@@ -266,4 +266,29 @@ describe('TLS towards an upstream', () => {
       assert.match(String(line['local']), /^127\.0\.0\.1:\d+$/);
     }
   });
+
+  it("believes the system's authorities, and only the file that SSL_CERT_FILE names", async (t) => {
+    if (!requireProgram(t, 'nginx')) return;
+    const pki = new Pki(t);
+    const own = pki.issue({ names: ['DNS:upstream.test'] });
+    const port = await freePort();
+    await nginx(
+      t,
+      `server { listen 127.0.0.1:${port} ssl; ssl_certificate ${own.certificateFile}; ssl_certificate_key ${own.keyFile}; location / { ${told} } }`,
+    );
+    const before = process.env['SSL_CERT_FILE'];
+    t.after(() => {
+      if (before === undefined) delete process.env['SSL_CERT_FILE'];
+      else process.env['SSL_CERT_FILE'] = before;
+    });
+    for (const [file, status] of [
+      [pki.caFile, 200],
+      [`${pki.dir}/none.pem`, 503],
+      [own.keyFile, 503],
+    ] as const) {
+      process.env['SSL_CERT_FILE'] = file;
+      const reaching = await Reaching.start(t, { cluster: tlsCluster([port], { ca: null }) });
+      assert.equal((await reaching.get()).status, status, file);
+    }
+  });
 });

@@ -1,6 +1,6 @@
 import { joinAddress } from '../../base/ip.ts';
 import type { L4Forward } from '../../model/chain.ts';
-import type { ExchangeRecord, RecordTls } from '../../telemetry/record.ts';
+import type { ExchangeRecord, RecordTls, RecordUpstreamTls } from '../../telemetry/record.ts';
 import type { Failure } from '../failure.ts';
 import type { ClusterState } from '../upstream/cluster-state.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
@@ -27,6 +27,7 @@ export class Layer4Record implements ExchangeRecord {
   readonly upstreamServiceTimeMs = -1;
   upstreamHost = '';
   upstreamLocalAddress = '';
+  upstreamTls: RecordUpstreamTls | null = null;
   upstreamCluster = '';
   upstreamService = '';
   upstreamServiceNamespace = '';

@@ -13,6 +13,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import type { ClusterState } from '../../upstream/cluster-state.ts';
 import { openSocket, readyEvent } from '../../upstream/connect.ts';
+import { factsOf } from '../../upstream/tls/facts.ts';
 import { socketFailure, type TlsFailureKind } from '../../upstream/tls/failure.ts';
 import type { EndpointState } from '../../upstream/endpoint.ts';
 import { Wire } from '../../upstream/wire.ts';
@@ -155,6 +156,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
     this.connected = true;
     worker.onConnect(endpoint, upstream);
     if (upstream.localAddress !== undefined) this.record.upstreamLocalAddress = joinAddress(upstream.localAddress, upstream.localPort ?? 0);
+    if (worker.telemetry.needs.upstreamConnection === true) this.record.upstreamTls = factsOf(upstream).tls;
     upstream.pause();
     up.join(socket, new Wire(upstream));
     down.join(upstream, this.wire);

@@ -22,7 +22,7 @@ let loaded = false;
 
 /**
  * Makes the system's bundle (or the file that SSL_CERT_FILE names) what contexts without authorities of their own trust in
- * this thread; where there is none, Mozilla's list as Node brings it. Parsed once, at first use: some 30 ms.
+ * this thread; where there is none, Mozilla's list as Node brings it. Parsed once, at first use: some 10 ms.
  */
 export function loadSystemRoots(): void {
   if (loaded) return;

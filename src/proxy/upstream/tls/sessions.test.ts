@@ -29,7 +29,7 @@ describe('TLS sessions', () => {
   it('is bounded in names and tickets, and forgets', () => {
     const sessions = new TlsSessions();
     for (let name = 0; name < 100; name++) for (let n = 0; n < 20; n++) sessions.give(`n${name}`, ticket(n), false);
-    assert.equal(sessions.size, 64 * 8);
+    assert.equal(sessions.size, 32 * 4);
     assert.equal(sessions.take('n0'), undefined, 'the oldest name went');
     assert.deepEqual(sessions.take('n99'), ticket(19));
     sessions.drop('n98');

@@ -6,9 +6,9 @@ interface Known {
 }
 
 /** Server names whose sessions one endpoint keeps; the one longest unused goes. */
-const maxNames = 64;
+const maxNames = 32;
 /** Tickets kept of one name: what connections opened in one burst can use. */
-const maxTickets = 8;
+const maxTickets = 4;
 
 /** TLS sessions of one endpoint, to be resumed by its next connections. */
 export class TlsSessions {
