@@ -41,8 +41,9 @@ async function measure(kind: IdleResult['kind'], connections: number, target: nu
     (await oneRequest(kind, site.port)).destroy();
     await delay(1000);
     const rssBefore = gateway.usage().rss / mebibyte;
+    let left = connections;
     const open = async (): Promise<void> => {
-      for (let left = connections / openers; left > 0; left--) sockets.push(await oneRequest(kind, site.port));
+      while (left-- > 0) sockets.push(await oneRequest(kind, site.port));
     };
     await Promise.all(Array.from({ length: openers }, open));
     await delay(3000);
