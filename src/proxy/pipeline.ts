@@ -257,7 +257,7 @@ function limitTime(x: Exchange, forward: ForwardAction): void {
   }
   if (x.timeoutMs > 0) x.down.limitTime(x.startedAt + x.timeoutMs);
   if (forward.readTimeoutMs !== undefined && forward.readTimeoutMs > 0) x.down.limitTime(x.startedAt + forward.readTimeoutMs);
-  if (!x.down.requestDone && requestTimeoutMs > 0) x.down.limitTime(x.startedAt + requestTimeoutMs);
+  if (!x.down.requestDone && !x.isGrpc && requestTimeoutMs > 0) x.down.limitTime(x.startedAt + requestTimeoutMs);
 }
 
 function rewrite(x: Exchange, hit: RouteHit): void {
@@ -272,6 +272,8 @@ function rewrite(x: Exchange, hit: RouteHit): void {
 export function onResponseHead(x: Exchange, head: ResponseHead): void {
   x.responseCode = head.status;
   if (x.responseCodeDetails === '') x.responseCodeDetails = 'via_upstream';
+  // Without a body the head is gRPC's trailers too.
+  if (x.isGrpc) x.grpcStatus = grpcStatusOf(head.get('grpc-status'));
   runResponseFilters(x, head);
   if (x.at.config.kongHeaders) x.at.addKongHeaders(x, head);
   capture(x, head);
@@ -279,10 +281,10 @@ export function onResponseHead(x: Exchange, head: ResponseHead): void {
   x.down.startResponse(head);
 }
 
-/** The upstream's response is complete. `trailers`: as they came, less what may not be forwarded. */
-export function onResponseTrailers(x: Exchange, head: ResponseHead, trailers: Trailers | null): void {
-  if (x.isGrpc) x.grpcStatus = grpcStatusOf(trailers?.get('grpc-status') ?? head.get('grpc-status'));
-  if (trailers === null) return;
+/** The upstream's response ends with trailers: as they came, less what may not be forwarded. */
+export function onResponseTrailers(x: Exchange, trailers: Trailers): void {
+  const status = x.isGrpc ? trailers.get('grpc-status') : null;
+  if (status !== null) x.grpcStatus = grpcStatusOf(status);
   const wanted = x.worker.telemetry.needs.responseTrailers;
   for (let i = 0; i < wanted.length; i++) {
     const value = trailers.get(wanted[i]);

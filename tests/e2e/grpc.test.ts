@@ -97,6 +97,27 @@ describe('gRPC', () => {
     assert.deepEqual([log['code'], log['grpc'], log['number']], ['200', 'NotFound', '5']);
   });
 
+  it('keeps the trailers of many calls at a time apart', async (t) => {
+    const { client, rig } = await setup(t);
+    const calls = Array.from({ length: 300 }, (_, i) => client.unary(i % 2 === 0 ? `fail 9 call number ${i}` : `text ${i}`));
+    const replies = await Promise.all(calls);
+    for (const [i, { code, details, texts }] of replies.entries())
+      assert.deepEqual([code, details, texts], i % 2 === 0 ? [9, `call number ${i}`, []] : [0, 'OK', [`text ${i}`]]);
+    await rig.settled();
+  });
+
+  it('lets a call send for longer than another request may', async (t) => {
+    const { client } = await setup(t, { options: { limits: { requestTimeoutMs: 100 } } });
+    let started = 0;
+    const reply = await client.chat(['a', 'b'], async () => {
+      // More than the limit, by the clock that the limit is measured with.
+      if (started++ > 0) return;
+      const until = performance.now() + 300;
+      while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
+    });
+    assert.deepEqual([reply.code, reply.texts], [0, ['A', 'B']]);
+  });
+
   it('passes a cancelled call on', async (t) => {
     const { client, seen, rig } = await setup(t);
     const reply = await client.count(1e9, (text) => text !== '10');

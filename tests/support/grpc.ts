@@ -162,8 +162,8 @@ export class EchoClient {
     });
   }
 
-  /** Sends each text only when the answer to the one before is there. */
-  chat(texts: readonly string[]): Promise<Outcome> {
+  /** Sends each text only when the answer to the one before is there, and `between` has passed. */
+  chat(texts: readonly string[], between: () => Promise<void> = () => Promise.resolve()): Promise<Outcome> {
     const { path, requestSerialize, responseDeserialize } = methods.chat;
     return new Promise((resolve) => {
       const got: string[] = [];
@@ -175,7 +175,7 @@ export class EchoClient {
       };
       call.on('data', (text: string) => {
         got.push(text);
-        next();
+        void between().then(next);
       });
       call.on('error', () => undefined);
       call.on('status', ({ code, details, metadata }) => resolve({ code, details, texts: got, head: null, trailers: metadata }));

@@ -41,7 +41,9 @@ export class Forwarding {
   /** The same as pairs of name and value, for HTTP/2. */
   pairs(out: string[], requestId: string): void {
     const { before, peer, clientCert } = this;
-    out.push('x-forwarded-for', before === null ? peer : `${before}, ${peer}`, 'x-forwarded-proto', this.proto, 'x-request-id', requestId);
+    if (peer !== '') out.push('x-forwarded-for', before === null ? peer : `${before}, ${peer}`);
+    else if (before !== null) out.push('x-forwarded-for', before);
+    out.push('x-forwarded-proto', this.proto, 'x-request-id', requestId);
     if (clientCert !== null) out.push('x-forwarded-client-cert', clientCert);
   }
 

@@ -41,7 +41,7 @@ function addLines(out: string[], lines: string): void {
 /** Where heads are written to be read: whatever reads one is done with it in the same call. */
 let scratch = Buffer.allocUnsafeSlow(8 * 1024);
 
-/** A head or trailer section of HTTP/2 as bytes of HTTP/1.1, valid until the next one. */
+/** A head of HTTP/2 as bytes of HTTP/1.1, valid until the next one. */
 export interface HeadBytes {
   buffer: Buffer;
   length: number;
@@ -57,21 +57,20 @@ export function responseBytes(raw: readonly string[], status: number, extra: str
   const needed = raw.length === 0 ? 64 : sizeOf(raw) + extra.length + 64;
   if (!reserve(needed)) return null;
   let at = writeAscii(scratch, 0, `HTTP/1.1 ${status} \r\n`);
-  at = writeLines(raw, at);
+  at = writeLines(raw, scratch, at);
   at = writeAscii(scratch, at, extra);
-  return finish(at);
-}
-
-/** A trailer section. */
-export function trailerBytes(raw: readonly string[]): HeadBytes | null {
-  if (!reserve(sizeOf(raw) + 2)) return null;
-  return finish(writeLines(raw, 0));
-}
-
-function finish(at: number): HeadBytes {
   bytes.length = writeAscii(scratch, at, '\r\n');
   bytes.buffer = scratch;
   return bytes;
+}
+
+/** A trailer section in bytes of its own: a client may read it later. Null: too large. */
+export function trailerBytes(raw: readonly string[]): Buffer | null {
+  const size = sizeOf(raw) + 2;
+  if (size > responseLimits.maxHeadBytes) return null;
+  const out = Buffer.allocUnsafe(size);
+  const to = writeAscii(out, writeLines(raw, out, 0), '\r\n');
+  return out.subarray(0, to);
 }
 
 function sizeOf(raw: readonly string[]): number {
@@ -86,17 +85,17 @@ function reserve(size: number): boolean {
   return true;
 }
 
-function writeLines(raw: readonly string[], from: number): number {
+function writeLines(raw: readonly string[], out: Buffer, from: number): number {
   let at = from;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i];
     if (name.charCodeAt(0) === 58) continue;
-    at = writeAscii(scratch, at, name);
-    scratch[at++] = 58;
-    scratch[at++] = 32;
-    at = writeAscii(scratch, at, raw[i + 1]);
-    scratch[at++] = 13;
-    scratch[at++] = 10;
+    at = writeAscii(out, at, name);
+    out[at++] = 58;
+    out[at++] = 32;
+    at = writeAscii(out, at, raw[i + 1]);
+    out[at++] = 13;
+    out[at++] = 10;
   }
   return at;
 }

@@ -33,9 +33,13 @@ export function own(stream: OwnedStream, to: StreamOwner, wantsTrailers: boolean
   stream.on('data', onData);
   stream.on('trailers', onTrailers);
   stream.on('end', onEnd);
-  stream.on('drain', onDrain);
   stream.on('close', onClose);
   if (wantsTrailers) stream.on('wantTrailers', onWantTrailers);
+}
+
+/** The stream takes no more for now: tells of when it does again. */
+export function awaitDrain(stream: OwnedStream): void {
+  if (stream.listenerCount('drain') === 0) stream.on('drain', onDrain);
 }
 
 /** Nobody is told any more. */
@@ -43,57 +47,79 @@ export function disown(stream: OwnedStream): void {
   stream[owner] = null;
 }
 
-function guard(stream: OwnedStream, run: (to: StreamOwner) => void): void {
-  const to = stream[owner];
-  if (to === undefined || to === null) return;
-  try {
-    run(to);
-  } catch (error) {
-    to.onBug(error);
-  }
-}
-
 function statusOf(headers: IncomingHttpHeaders): number {
   const status = headers[':status'];
   return status === undefined ? 0 : Number(status);
 }
 
+// Each guards for itself: a closure for every event would cost more than the repetition.
+
 function onError(this: OwnedStream, error: Error): void {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  guard(this, (to) => to.onError(code));
+  this[owner]?.onError(code);
 }
 
 function onHeaders(this: OwnedStream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {
-  guard(this, (to) => to.onInterim(statusOf(headers), raw));
+  const to = this[owner];
+  try {
+    to?.onInterim(statusOf(headers), raw);
+  } catch (error) {
+    to?.onBug(error);
+  }
 }
 
 function onResponse(this: OwnedStream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
-  guard(this, (to) => to.onResponse(statusOf(headers), flags, raw));
+  const to = this[owner];
+  try {
+    to?.onResponse(statusOf(headers), flags, raw);
+  } catch (error) {
+    to?.onBug(error);
+  }
 }
 
 function onData(this: OwnedStream, chunk: Buffer): void {
-  guard(this, (to) => to.onData(chunk));
+  const to = this[owner];
+  try {
+    to?.onData(chunk);
+  } catch (error) {
+    to?.onBug(error);
+  }
 }
 
 function onTrailers(this: OwnedStream, _headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {
-  guard(this, (to) => to.onTrailers(raw));
+  this[owner]?.onTrailers(raw);
 }
 
 function onEnd(this: OwnedStream): void {
-  guard(this, (to) => to.onEnd());
+  const to = this[owner];
+  try {
+    to?.onEnd();
+  } catch (error) {
+    to?.onBug(error);
+  }
 }
 
 function onDrain(this: OwnedStream): void {
-  guard(this, (to) => to.onDrain());
+  const to = this[owner];
+  try {
+    to?.onDrain();
+  } catch (error) {
+    to?.onBug(error);
+  }
 }
 
 function onWantTrailers(this: OwnedStream): void {
   const to = this[owner];
   // Nobody owns it any more: it still has to be ended.
   if (to === undefined || to === null) this.sendTrailers({});
-  else guard(this, () => to.onWantTrailers());
+  else to.onWantTrailers();
 }
 
 function onClose(this: OwnedStream): void {
-  guard(this, (to) => to.onClose(this.rstCode ?? 0));
+  const to = this[owner];
+  try {
+    to?.onClose(this.rstCode ?? 0);
+  } catch (error) {
+    to?.onBug(error);
+  }
 }

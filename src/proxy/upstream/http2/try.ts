@@ -14,7 +14,7 @@ import { maxInterim, responseLimits, type UpstreamTry } from '../try.ts';
 import { requestHeaders, responseBytes, trailerBytes, trailerObject } from './headers.ts';
 import { SessionPool, type SessionUser } from './pool.ts';
 import type { UpstreamSession } from './session.ts';
-import { disown, own, type OwnedStream, type StreamOwner } from './stream.ts';
+import { awaitDrain, disown, own, type OwnedStream, type StreamOwner } from './stream.ts';
 
 /** Error codes of RST_STREAM (RFC 9113 §7). */
 const protocolError = 1;
@@ -22,6 +22,8 @@ const refusedStream = 7;
 const cancelStream = 8;
 /** END_STREAM among a HEADERS frame's flags. */
 const endStreamFlag = 1;
+/** Pieces up to this size may wait for the end of the body. */
+const smallBytes = 16 * 1024;
 const maxTrailers = 128;
 const maxTrailerBytes = 64 * 1024;
 
@@ -43,6 +45,9 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   /** Body bytes that came before the head was told of: node:http2 tells of heads a tick later. */
   private readonly early: Buffer[] = [];
   private trailers: readonly string[] | null = null;
+  private section: Trailers | null = null;
+  /** A small piece of the request's body that waits for the turn's end: with the end of the body it is one frame. */
+  private pending: Buffer | null = null;
   private sentTrailers: OutgoingHttpHeaders = {};
   /** The session had served before: its server may have left it meanwhile. */
   private reused = false;
@@ -139,16 +144,38 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const { stream } = this;
     if (stream === null) return true;
     this.attempt.bodySent = true;
-    const bytes = buffer.subarray(start, end);
-    return stream.write(keep ? bytes : Buffer.from(bytes));
+    const bytes = keep ? buffer.subarray(start, end) : Buffer.from(buffer.subarray(start, end));
+    if (this.pending === null && bytes.length <= smallBytes) {
+      this.pending = bytes;
+      queueMicrotask(this.writePending);
+      return true;
+    }
+    this.writePending();
+    return this.write(stream, bytes);
   }
+
+  private write(stream: OwnedStream, bytes: Buffer): boolean {
+    if (stream.write(bytes)) return true;
+    awaitDrain(stream);
+    return false;
+  }
+
+  private readonly writePending = (): void => {
+    const { pending, stream } = this;
+    if (pending === null) return;
+    this.pending = null;
+    if (stream !== null) this.write(stream, pending);
+  };
 
   endBody(trailers: Trailers | null): void {
     const { stream } = this;
     if (stream === null || this.requestEnded) return;
     this.requestEnded = true;
     this.sentTrailers = trailers === null ? {} : trailerObject(trailers);
-    stream.end();
+    const { pending } = this;
+    this.pending = null;
+    if (pending === null) stream.end();
+    else stream.end(pending);
   }
 
   onWantTrailers(): void {
@@ -283,7 +310,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const { x } = this;
     const trailers = this.readTrailers();
     if (this.phase !== 'body') return;
-    onResponseTrailers(x, this.head, trailers);
+    if (trailers !== null) onResponseTrailers(x, trailers);
     x.down.out.end(trailers);
     x.down.out.post();
     this.release();
@@ -296,8 +323,9 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     if (raw === null || raw.length === 0) return null;
     this.trailers = null;
     const bytes = trailerBytes(raw);
-    const trailers = new Trailers(maxTrailers, maxTrailerBytes);
-    const used = bytes === null ? -431 : trailers.parse(bytes.buffer, bytes.length);
+    const trailers = (this.section ??= new Trailers(maxTrailers, maxTrailerBytes));
+    trailers.reset();
+    const used = bytes === null ? -431 : trailers.parse(bytes, bytes.length);
     if (used > 0) return trailers;
     this.fail(failures.upstreamProtocol, `upstream_protocol_error{${trailers.error === '' ? 'http2.trailers_too_large' : trailers.error}}`);
     return null;
@@ -371,6 +399,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     this.stream = null;
     this.session = null;
     this.early.length = 0;
+    this.pending = null;
     this.head.letGo();
     if (stream !== null) {
       disown(stream);
@@ -383,7 +412,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   }
 
   tunnel(chunk: Buffer): boolean {
-    return this.stream === null || this.stream.write(chunk);
+    return this.stream === null || this.write(this.stream, chunk);
   }
 
   endTunnel(): void {
