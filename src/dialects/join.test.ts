@@ -155,3 +155,20 @@ test("Kong's own port yields to a listener that was asked for", () => {
   );
   assert.equal(diagnostics[0].code, 'WR0602');
 });
+
+test('UDP has ports of its own; TLS of two dialects on one port still clashes', () => {
+  const udp = { ...listener('kong', '0.0.0.0', 443), name: '0.0.0.0:443/udp', protocol: 'udp' as const };
+  const tls = { ...listener('gateway-api', '0.0.0.0', 443), chains: [] };
+  const { snapshot, diagnostics } = join([
+    fragment('gateway-api', tls),
+    fragment('kong', udp, { ...listener('kong', '::', 443), chains: [] }),
+  ]);
+  assert.deepEqual(
+    snapshot.listeners.map(({ name }) => name),
+    ['0.0.0.0:443', '0.0.0.0:443/udp'],
+  );
+  assert.deepEqual(
+    diagnostics.map(({ code }) => code),
+    ['WR0602'],
+  );
+});

@@ -197,15 +197,16 @@ function readListener(tls: GatewayTls, gateway: GatewayUnit, index: number, spec
   };
 }
 
-/**
- * Why two listeners of one port cannot both serve; null: they can. One protocol is told apart by hostname, and so are
- * HTTPS and TLS; UDP has ports of its own.
- */
+/** Protocols of one family are told apart by hostname on a shared port; UDP has ports of its own. */
+export function familyOf(protocol: string): string {
+  return protocol === 'HTTPS' ? 'TLS' : protocol;
+}
+
+/** Why two listeners of one port cannot both serve; null: they can. */
 export function clashOf(one: ListenerUnit, other: ListenerUnit): 'ProtocolConflict' | 'HostnameConflict' | null {
   const [a, b] = [one.protocol, other.protocol];
   if ((a === 'UDP') !== (b === 'UDP')) return null;
-  const both = new Set([a, b]);
-  if (both.size === 2 && !(both.has('HTTPS') && both.has('TLS'))) return 'ProtocolConflict';
+  if (familyOf(a) !== familyOf(b)) return 'ProtocolConflict';
   if (one.hostname !== other.hostname) return null;
   return a === b && a !== 'TCP' && a !== 'UDP' ? 'HostnameConflict' : 'ProtocolConflict';
 }

@@ -4,7 +4,7 @@ import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/
 import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
 import { originAt, report, type Context } from './context.ts';
 import { chainsOf } from './chains.ts';
-import { clashOf, type GatewayUnit, type ListenerUnit } from './gateways.ts';
+import { clashOf, familyOf, type GatewayUnit, type ListenerUnit } from './gateways.ts';
 import { groupHosts } from './hostnames.ts';
 import { compareRanks, hostReason, type Rank } from './rank.ts';
 
@@ -13,6 +13,8 @@ interface Socket {
   readonly port: number;
   readonly owner: GatewayUnit;
   readonly listeners: ListenerUnit[];
+  /** By hostname, empty for every host. */
+  readonly byHost: Map<string, ListenerUnit>;
 }
 
 export function listenerName(address: string, port: number): string {
@@ -43,12 +45,15 @@ function place(context: Context, sockets: Map<string, Socket>, listener: Listene
   const name = socketName(address, spec.port, protocol);
   let socket = sockets.get(name);
   if (socket === undefined) {
-    socket = { address, port: spec.port, owner: gateway, listeners: [] };
+    socket = { address, port: spec.port, owner: gateway, listeners: [], byHost: new Map() };
     sockets.set(name, socket);
   }
-  const holder = socket.listeners.find((one) => clashOf(one, listener) !== null);
+  const [first] = socket.listeners;
+  const holder =
+    first !== undefined && familyOf(first.protocol) !== familyOf(protocol) ? first : socket.byHost.get(listener.hostname ?? '');
   if (holder === undefined) {
     socket.listeners.push(listener);
+    socket.byHost.set(listener.hostname ?? '', listener);
     if (listener.tls?.server !== null) listener.sockets.push(name);
     return;
   }

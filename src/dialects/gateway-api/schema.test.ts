@@ -38,6 +38,28 @@ const gateway = (...listeners: object[]): object => ({
 });
 const web = { name: 'web', port: 80, protocol: 'HTTP' };
 
+const mutual = (perPort: readonly object[]): object => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'Gateway',
+  metadata: { name: 'g' },
+  spec: { gatewayClassName: 'c', listeners: [web], tls: { frontend: { default: {}, perPort } } },
+});
+const tlsPolicy = (targets: readonly object[]): object => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'BackendTLSPolicy',
+  metadata: { name: 'p' },
+  spec: {
+    targetRefs: targets.map((target) => ({ group: '', kind: 'Service', name: 's', ...target })),
+    validation: { hostname: 'a.example', wellKnownCACertificates: 'System' },
+  },
+});
+const l4 = (kind: string, rules: readonly object[]): object => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind,
+  metadata: { name: 'r' },
+  spec: { rules },
+});
+
 interface Row {
   readonly name: string;
   readonly value: object;
@@ -195,6 +217,36 @@ const rows: readonly Row[] = [
     codes: bad,
     beyondCrd: true,
   },
+  {
+    name: 'Gateway with client certificates by port',
+    value: mutual([
+      { port: 443, tls: {} },
+      { port: 8443, tls: {} },
+    ]),
+    codes: ok,
+    beyondCrd: true,
+  },
+  {
+    name: 'one port twice',
+    value: mutual([
+      { port: 443, tls: {} },
+      { port: 443, tls: {} },
+    ]),
+    codes: bad,
+    beyondCrd: true,
+  },
+  { name: 'core protocols in any case', value: gateway({ ...web, protocol: 'http', tls: {} }), codes: bad, beyondCrd: true },
+  { name: 'BackendTLSPolicy for two ports', value: tlsPolicy([{ sectionName: 'a' }, { sectionName: 'b' }]), codes: ok, beyondCrd: true },
+  {
+    name: 'BackendTLSPolicy for one port twice',
+    value: tlsPolicy([{ sectionName: 'a' }, { sectionName: 'a' }]),
+    codes: bad,
+    beyondCrd: true,
+  },
+  { name: 'BackendTLSPolicy for a Service and its port', value: tlsPolicy([{}, { sectionName: 'a' }]), codes: bad, beyondCrd: true },
+  { name: 'TLSRoute without a rule', value: l4('TLSRoute', []), codes: bad, beyondCrd: true },
+  { name: 'TCPRoute without a backend', value: l4('TCPRoute', [{ backendRefs: [] }]), codes: bad, beyondCrd: true },
+  { name: 'UDPRoute', value: l4('UDPRoute', [{ backendRefs: [backend] }]), codes: ok, beyondCrd: true },
   { name: 'port 65536', value: gateway({ ...web, port: 65_536 }), codes: bad },
   { name: 'null fields are absent ones', value: gateway({ ...web, hostname: null, tls: null }), codes: ok, beyondCrd: true },
 ];

@@ -372,3 +372,26 @@ test('GRPCRoute reaches its backends by HTTP/2, an HTTPRoute to the same port do
   assert.equal(found.upstream({ url: 'g.example/a.B/C' }), 'http2');
   assert.equal(found.upstream({ url: 'h.example/' }), 'http1');
 });
+
+test('Gateways share a port of TLS by hostname; the older one keeps a name, and another protocol has no place', () => {
+  const found = world(
+    gateway('a', `{name: one, port: 443, protocol: HTTPS, hostname: one.example.com, ${terminate}}`),
+    gateway(
+      'b',
+      `{name: two, port: 443, protocol: TLS, hostname: two.example.com, ${passthrough}}`,
+      `{name: clash, port: 443, protocol: TLS, hostname: one.example.com, ${passthrough}}`,
+    ),
+    gateway('c', '{name: plain, port: 443, protocol: HTTP, hostname: three.example.com}', '{name: quic, port: 443, protocol: UDP}'),
+    cert,
+    backends,
+    route('r', `  rules:\n${rule('', 'v1')}`, { parent: '{name: a}' }),
+    l4('TLSRoute', 't', '{name: b, sectionName: two}', `hostnames: [two.example.com]\n  ${to('v2')}`),
+  );
+  assert.deepEqual(found.codes(), ['WR0309', 'WR0309']);
+  assert.match(listeners(found, 'b')[1], /Conflicted=True:ProtocolConflict/);
+  assert.match(listeners(found, 'c')[0], /Conflicted=True:ProtocolConflict/);
+  assert.equal(listeners(found, 'c')[1], good);
+  assert.equal(found.connect({ at: '443', sni: 'one.example.com' }), 'tls http infra/a/one');
+  assert.equal(found.connect({ at: '443', sni: 'two.example.com' }), 'v2');
+  assert.equal(found.connect({ at: '443' }), 'closed');
+});

@@ -164,6 +164,11 @@ export const gatewayKind = defineKind({
                 perPort: z
                   .array(z.strictObject({ port: portNumber(), tls: frontendTls() }))
                   .max(64)
+                  .check((context) => {
+                    for (const [index, { port }] of context.value.entries())
+                      if (context.value.findIndex((one) => one.port === port) < index)
+                        context.issues.push({ code: 'custom', input: port, path: [index, 'port'], message: `port ${port} is there twice` });
+                  })
                   .optional(),
               })
               .optional(),

@@ -93,7 +93,28 @@ export const backendTlsPolicyKind = defineKind({
     z.strictObject({
       ...kubernetesHead(),
       spec: z.strictObject({
-        targetRefs: z.array(targetRef()).min(1).max(16),
+        targetRefs: z
+          .array(targetRef())
+          .min(1)
+          .max(16)
+          .check((context) => {
+            for (const [index, ref] of context.value.entries()) {
+              const twin = context.value.findIndex(
+                (one) =>
+                  one.group === ref.group &&
+                  one.kind === ref.kind &&
+                  one.name === ref.name &&
+                  ((one.sectionName === undefined) !== (ref.sectionName === undefined) || one.sectionName === ref.sectionName),
+              );
+              if (twin < index)
+                context.issues.push({
+                  code: 'custom',
+                  input: ref,
+                  path: [index],
+                  message: 'two references to the same target must each name a different sectionName',
+                });
+            }
+          }),
         validation: z
           .strictObject({
             caCertificateRefs: z
