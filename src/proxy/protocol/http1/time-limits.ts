@@ -18,8 +18,7 @@ export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean,
   const writeAt = !requestDone && x.sentAt > 0 ? due(x.lastActivity, forward?.writeTimeoutMs) : Infinity;
   // A gRPC call may send for as long as it lives: its deadline and the idle time bound it.
   const requestAt = requestDone || isTunnel || x.isGrpc ? Infinity : due(x.startedAt, requestTimeoutMs);
-  const idleAt = due(x.lastActivity, isTunnel ? upgradeIdleTimeoutMs : streamIdleTimeoutMs);
-  const upgradeAt = isTunnel ? due(x.firstByteAt, maxUpgradeMs) : Infinity;
+  const idleAt = due(x.lastActivity, streamIdleTimeoutMs);
   if (now >= routeAt) return failures.routeTimeout;
   if (now >= readAt) return failures.readTimeout;
   if (now >= requestAt) return failures.requestTimeout;
