@@ -72,3 +72,8 @@ export const defaultServerTls: Pick<
   certificateHashes: [],
   certificateSpki: [],
 };
+
+/** A secret as it may be shown: with its certificates, without its key. */
+export function redacted(secret: Secret): Secret {
+  return secret.privateKey === null ? secret : { ...secret, privateKey: '[redacted]' };
+}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pem, tlsSecret } from '../../../tests/support/pem.ts';
 import { compileSources, defaultOptions } from '../../dialects/compile.ts';
 import { configDump, routeLines } from './dump.ts';
 
@@ -26,4 +27,13 @@ test('routes are listed as people write them, up to a limit', async () => {
   const [line] = routeLines(compiled, 10);
   assert.deepEqual([line.name, line.hosts, line.match, line.action], ['r', 'a.test', 'GET /p* x: 1', '10.0.0.1:80']);
   assert.deepEqual(routeLines(compiled, 0), []);
+});
+
+test('the dump shows certificates and no key of theirs', async () => {
+  const gateway =
+    'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: {servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: web}}]}\n';
+  const compiled = await compileSources([{ file: 'g.yaml', text: gateway + tlsSecret('default', 'web', 'server') }], defaultOptions, null);
+  const dump = configDump(compiled);
+  assert.ok(dump.includes(JSON.stringify(pem('server.crt'))) && dump.includes('"privateKey": "[redacted]"'));
+  for (const line of pem('server.key').split('\n').slice(1, -2)) assert.ok(!dump.includes(line));
 });

@@ -1,4 +1,5 @@
 import type { Compiled } from '../../dialects/compile.ts';
+import { redacted } from '../../model/tls.ts';
 import type { RouteMatch, StringMatcher } from '../../model/match.ts';
 import type { RouteAction } from '../../model/route.ts';
 import type { RouteLine } from './protocol.ts';
@@ -6,7 +7,7 @@ import type { RouteLine } from './protocol.ts';
 /** `/config_dump`: the snapshot in the model's words. Keys of consumers are left out, even hashed. */
 export function configDump(compiled: Compiled | null): string {
   if (compiled === null) return JSON.stringify({ configs: [] });
-  const { listeners, routes, clusters, consumers } = compiled.snapshot;
+  const { listeners, routes, clusters, consumers, secrets = [] } = compiled.snapshot;
   const withoutKeys = consumers.map(({ keys, ...consumer }) => ({ ...consumer, keys: keys.map(({ id }) => ({ id })) }));
   const hidden = (key: string, value: unknown): unknown => (key === 'sha256' ? undefined : value);
   const configs = [
@@ -14,6 +15,7 @@ export function configDump(compiled: Compiled | null): string {
     { '@type': 'weir.dev/v1.Routes', routes },
     { '@type': 'weir.dev/v1.Clusters', clusters },
     { '@type': 'weir.dev/v1.Consumers', consumers: withoutKeys },
+    { '@type': 'weir.dev/v1.Secrets', secrets: secrets.map(redacted) },
   ];
   return JSON.stringify({ configs }, hidden, 1);
 }
