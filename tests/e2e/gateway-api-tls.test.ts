@@ -6,6 +6,7 @@ import { createServer as createHttps } from 'node:https';
 import { connect, createServer as createTcp, type Server } from 'node:net';
 import { createServer as createTls, TLSSocket } from 'node:tls';
 import { test, type TestContext } from 'node:test';
+import { EchoClient, grpcService } from '../support/grpc.ts';
 import { caConfigMap, pem, pemPath, tlsSecret } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
 import { freePort, portOf } from '../support/raw.ts';
@@ -151,6 +152,33 @@ ${secrets}`,
   for (const name of ['impostor', 'plaintext', 'broken']) assert.match(await ask(name), /^50[23] /, name);
   assert.equal(plain, 0);
   assert.match((await program.admin('/api/v1/status')).text, /NoValidCACertificate/);
+});
+
+test('GRPCRoute over HTTPS and in plain text; a Service port of h2c', async (t) => {
+  const [https, http] = [await freePort(), await freePort()];
+  const { port } = await grpcService(t);
+  await serve(t, {
+    'g.yaml': `${gateway(`listeners: [{name: https, port: ${https}, protocol: HTTPS, ${own}}, {name: http, port: ${http}, protocol: HTTP}]`)}
+${document(group, 'GRPCRoute', 'one', '{parentRefs: [{name: g}], hostnames: [a.example.com], rules: [{matches: [{method: {service: test.Echo, method: Unary}}], backendRefs: [{name: rpc, port: 80}]}]}')}
+${document(group, 'GRPCRoute', 'any', '{parentRefs: [{name: g}], hostnames: [b.example.com], rules: [{matches: [{method: {type: RegularExpression, method: "C.*"}}], backendRefs: [{name: h2c, port: 80}]}]}')}
+${service('rpc', port)}${service('h2c', port, ', appProtocol: kubernetes.io/h2c')}${secrets}`,
+  });
+  const client = (host: string, at: number, ca: string | null): EchoClient =>
+    new EchoClient(t, `127.0.0.1:${at}`, ca, {
+      'grpc.default_authority': host,
+      ...(ca === null ? {} : { 'grpc.ssl_target_name_override': host }),
+    });
+  for (const [at, ca] of [
+    [https, pem('ca.crt')],
+    [http, null],
+  ] as const) {
+    const one = client('a.example.com', at, ca);
+    assert.deepEqual((await one.unary('hello')).texts, ['hello']);
+    assert.equal((await one.collect(['x'])).code, 12, 'a method without a route');
+    const any = client('b.example.com', at, ca);
+    assert.deepEqual((await any.collect(['a', 'b'])).texts, ['a,b']);
+    assert.equal((await any.unary('hello')).code, 12);
+  }
 });
 
 test('TLSRoute, TCPRoute and UDPRoute', async (t) => {
