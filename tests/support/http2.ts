@@ -35,17 +35,22 @@ export async function securedRig(
   onConnection: (connection: BackendConnection, index: number) => void,
   options: RigOptions = {},
 ): Promise<Http2Rig> {
+  const backend = await RawBackend.start(onConnection);
+  t.after(() => backend.close());
+  return { ...(await securedFront(t, backend.port, options)), backend };
+}
+
+/** The same in front of whatever listens on a port of loopback. */
+export async function securedFront(t: TestContext, upstream: number, options: RigOptions = {}): Promise<Omit<Http2Rig, 'backend'>> {
   const pki = new Pki(t);
   const issued = pki.issue({ names: ['DNS:a.test', 'DNS:localhost', 'IP:127.0.0.1'] });
-  const backend = await RawBackend.start(onConnection);
-  const make = (port: number): Snapshot => secured(snapshotOf(port, [routeTo('b')], [clusterOf('b', [backend.port])], options), issued);
+  const make = (port: number): Snapshot => secured(snapshotOf(port, [routeTo('b')], [clusterOf('b', [upstream])], options), issued);
   const rig = await Rig.start(make, options);
   t.after(async () => {
     await rig.close();
-    backend.close();
     assert.deepEqual(rig.faults, [], 'no bug was caught by a guard');
   });
-  return { rig, port: rig.port, backend, caFile: pki.caFile, ca: pki.ca, issued };
+  return { rig, port: rig.port, caFile: pki.caFile, ca: pki.ca, issued };
 }
 
 /** A session of node:http2's client; closed when the test ends. */
