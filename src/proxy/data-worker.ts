@@ -6,7 +6,9 @@ import { Wheel } from '../base/wheel.ts';
 import type { ClusterDescription, FromWorker, ToWorker } from '../model/events.ts';
 import type { WorkerData } from '../model/worker.ts';
 import { buildChain, type ChainContext } from './chain/chain.ts';
+import { Gate } from './listen/gate.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
+import { MemoryWatch } from './listen/memory-watch.ts';
 import { Sockets } from './listen/sockets.ts';
 import { Terminators } from './listen/tls/terminators.ts';
 import { TicketKeys } from './listen/tls/tickets.ts';
@@ -36,9 +38,12 @@ export class DataWorker implements WorkerRuntime {
   chainContext: ChainContext;
   revision = 0;
   draining = false;
+  overloaded = false;
   active = 0;
   lastRequestAt = 0;
   private readonly send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void;
+  private readonly gate: Gate;
+  private readonly memory: MemoryWatch;
   private readonly sockets: Sockets;
   private readonly udp: UdpSockets;
   private readonly ticketKeys: TicketKeys;
@@ -55,7 +60,9 @@ export class DataWorker implements WorkerRuntime {
     this.telemetry = new WorkerTelemetry(data, send);
     this.wheel = new Wheel(tickMs, performance.now(), this.onFault);
     this.chainContext = this.contextOf(null);
-    this.sockets = new Sockets(this);
+    this.gate = new Gate(data.index, data.options.maxConnections ?? 0, data.connectionTotals);
+    this.memory = new MemoryWatch(data.options.maxMemoryBytes ?? 0);
+    this.sockets = new Sockets(this, this.gate, data.index);
     this.udp = new UdpSockets(this);
     this.ticketKeys = new TicketKeys(new SharedSeed(data.ticketSeed));
     this.terminators = new Terminators(this.ticketKeys);
@@ -88,7 +95,15 @@ export class DataWorker implements WorkerRuntime {
     for (const runtime of this.listeners.values()) this.telemetry.gauge(runtime.name, runtime.active);
     this.telemetry.flush();
     this.ticketKeys.refresh();
+    this.watchMemory();
     this.counts.confirm(Date.now());
+  }
+
+  private watchMemory(): void {
+    this.memory.look(performance.now());
+    if (this.memory.isTight === this.overloaded) return;
+    this.overloaded = this.memory.isTight;
+    this.telemetry.overload(this.overloaded);
   }
 
   onMessage(message: ToWorker): void {
@@ -126,7 +141,7 @@ export class DataWorker implements WorkerRuntime {
       if (table === null) continue;
       const chain = buildChain(table.config.filters, 'listener', { ...this.chainContext, replyStyle: table.config.replyStyle });
       const known = this.listeners.get(name);
-      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain, terminatorOf));
+      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain, terminatorOf, this.gate.connections()));
       else known.apply(table, chain, terminatorOf);
     }
     const find = (name: string): ListenerRuntime | null => this.listeners.get(name) ?? null;

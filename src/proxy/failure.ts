@@ -130,6 +130,7 @@ export const failures = {
   readTimeout: make('read-timeout', 'upstream', 'no', 'UT', 504, 'upstream_read_timeout', 'upstream request timeout'),
   streamIdle: make('stream-idle', 'downstream', 'no', 'SI', 408, 'stream_idle_timeout', 'stream timeout'),
   requestTimeout: make('request-timeout', 'downstream', 'no', 'DT', 408, 'request_overall_timeout', 'request timeout'),
+  upgradeTimeout: make('upgrade-timeout', 'downstream', 'no', 'DT', 408, 'max_duration_timeout', 'upgraded connection timeout'),
   headTimeout: make('head-timeout', 'downstream', 'no', 'DT', 408, 'request_header_timeout', 'request header timeout'),
   bodyTooLarge: make('body-too-large', 'downstream', 'no', '', 413, 'request_payload_too_large', 'Payload Too Large'),
   misdirected: make('misdirected', 'downstream', 'no', '', 421, 'misdirected_request', 'Misdirected Request'),

@@ -1,5 +1,6 @@
 import { canonicalise } from '../decide/canonical.ts';
 import { pickDestination } from '../decide/balance.ts';
+import { reaches } from '../decide/chain.ts';
 import { redirectLocation } from '../decide/redirect.ts';
 import { rewritePath } from '../decide/rewrite.ts';
 import type { LocalReply } from '../filters/define.ts';
@@ -32,10 +33,18 @@ export const stages = [
   'log',
 ] as const;
 
+/** Exchanges under way on a worker that refuses more. */
+const fewActive = 8;
+
 /** A decoded request enters: accept and decode are behind it (listen/, protocol/). */
 export function onRequest(x: Exchange): void {
   // One form of method, authority and path for router, policies and logs: a second reading is a way around the first.
   if (!canonicaliseRequest(x)) return;
+  // Memory is tight: what is under way comes first. A few are always let in, as memory once used may never be given back.
+  if (x.worker.overloaded && x.worker.active > fewActive) {
+    x.down.reply({ ...failureReply(failures.overload), headers: [['retry-after', '1']] });
+    return;
+  }
   // Listener-wide policies see requests that no route will match, and may set what routing looks at.
   const { chain } = x.at;
   if (chain.size === 0) return route(x);
@@ -129,7 +138,7 @@ function route(x: Exchange): void {
   const runtime = hit.payload;
   x.routeName = runtime.name;
   x.virtualHost = hit.virtualHost.name;
-  if (isMisdirected(x, hit)) return x.down.reply(failureReply(failures.misdirected));
+  if (!reaches(x.down.chain, hit.virtualHost.name)) return x.down.reply(failureReply(failures.misdirected));
   context.routeName = runtime.name;
   context.serviceName = runtime.serviceName;
   if (runtime.route.httpsRedirect !== undefined && context.scheme === 'http') {
@@ -139,12 +148,6 @@ function route(x: Exchange): void {
   const { chain } = runtime;
   if (chain.size === 0) return act(x);
   proceed(x, chain.run('onRequest', context, null), act);
-}
-
-/** The chain of the connection is for other hosts, whose demands on clients may be weaker. */
-function isMisdirected(x: Exchange, hit: RouteHit): boolean {
-  const names = x.down.chain?.virtualHosts;
-  return names !== undefined && !names.includes(hit.virtualHost.name);
 }
 
 /** Plain text came to a route for https only (Kong's https_redirect_status_code, Istio's httpsRedirect). */

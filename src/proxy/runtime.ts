@@ -65,6 +65,8 @@ export interface WorkerRuntime extends UpstreamContext {
   revision: number;
   /** SIGTERM came: answer with Connection: close. */
   draining: boolean;
+  /** Memory is tight: new work waits (503) while there is other work under way. */
+  overloaded: boolean;
   /** Exchanges under way. */
   active: number;
   /** Monotonic ms of the last request head. */

@@ -6,7 +6,7 @@ import { LogBatcher, logFormat } from '../telemetry/access-log.ts';
 import { type ClusterMetrics, type ClusterTlsMetrics, ExchangeMetrics, type ListenerMetrics } from '../telemetry/exchange-metrics.ts';
 import { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
 import { IntakeMetrics, type Refusal } from '../telemetry/listener-metrics.ts';
-import { type Counter, WorkerMetrics } from '../telemetry/metrics.ts';
+import { type Counter, type Gauge, WorkerMetrics } from '../telemetry/metrics.ts';
 import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
 import type { Telemetry } from './runtime.ts';
 import type { EndpointState } from './upstream/endpoint.ts';
@@ -20,6 +20,7 @@ export class WorkerTelemetry implements Telemetry {
   readonly layer4: Layer4Metrics;
   private readonly exchanges: ExchangeMetrics;
   private readonly intake: IntakeMetrics;
+  private readonly overloaded: Gauge;
   private readonly faults: Counter;
   private readonly log: LogBatcher | null;
   private readonly listeners = new Map<string, ListenerMetrics>();
@@ -31,6 +32,7 @@ export class WorkerTelemetry implements Telemetry {
     this.exchanges = new ExchangeMetrics(metrics);
     this.layer4 = new Layer4Metrics(metrics);
     this.intake = new IntakeMetrics(metrics);
+    this.overloaded = metrics.gauge('envoy_overload_envoy_overload_actions_stop_accepting_requests_active', {});
     this.faults = metrics.counter('weir_worker_faults_total', {});
     const format = data.options.accessLog === null ? null : logFormat(data.options.accessLog);
     this.needs = format !== null && format.ok ? format.value.needs : noNeeds;
@@ -90,6 +92,11 @@ export class WorkerTelemetry implements Telemetry {
   connectionHandedOver(listener: string): void {
     const { cxTotal, cxActive, httpCxTotal, httpCxActive } = this.listener(listener);
     for (const counter of [cxTotal, cxActive, httpCxTotal, httpCxActive]) counter.add(-1);
+  }
+
+  /** This worker refuses new requests, or does so no more. */
+  overload(isActive: boolean): void {
+    this.overloaded.set(isActive ? 1 : 0);
   }
 
   handshake(listener: string, isReused: boolean, hasCertificate: boolean): void {

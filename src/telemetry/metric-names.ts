@@ -210,6 +210,11 @@ export const metricNames = {
     help: 'Connections turned away before they spoke their protocol, by reason.',
   },
 
+  envoy_overload_envoy_overload_actions_stop_accepting_requests_active: {
+    type: 'gauge',
+    labels: [],
+    help: 'Data workers that refuse new requests because memory is tight.',
+  },
   envoy_server_live: { type: 'gauge', labels: [], help: '1 once the server serves and until it drains.' },
   envoy_server_uptime: { type: 'gauge', labels: [], help: 'Seconds since the start.' },
   envoy_server_concurrency: { type: 'gauge', labels: [], help: 'Data workers.' },

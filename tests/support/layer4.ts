@@ -85,6 +85,7 @@ export class Layer4Bench {
       chainContext: { limits: new SharedLimitStore(limitMemory), findKey: () => null, findConsumer: () => null, replyStyle: 'envoy' },
       revision: 1,
       draining: false,
+      overloaded: false,
       active: 0,
       lastRequestAt: 0,
       onFault,

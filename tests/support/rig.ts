@@ -7,6 +7,8 @@ import { defaultLimits, edgeCanonicalisation, type HttpLimits, type Listener } f
 import type { Cluster } from '../../src/model/cluster.ts';
 import type { Origin } from '../../src/model/origin.ts';
 import type { MatchEntry, Route } from '../../src/model/route.ts';
+import type { WorkerData } from '../../src/model/worker.ts';
+import { gateBytes } from '../../src/proxy/listen/gate.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
 import { metricsBytes, type SeriesDescriptor, seriesWidth } from '../../src/telemetry/metrics.ts';
@@ -18,6 +20,9 @@ export interface RigOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly listener?: Partial<Listener>;
   readonly workers?: number;
+  /** Of all workers. */
+  readonly maxConnections?: number;
+  readonly maxMemoryBytes?: number;
   /** Format of the log; `logged` reads lines that are JSON. Default: Weir's own. */
   readonly accessLog?: string;
 }
@@ -115,24 +120,26 @@ export class Rig {
     const rig = new Rig(await freePort());
     const limitMemory = createLimitMemory(4096);
     const count = options.workers ?? 1;
-    const ready = Array.from({ length: count }, (_, index) => rig.spawn(index, limitMemory, options.accessLog ?? 'json'));
+    const { accessLog = 'json', maxConnections = 0, maxMemoryBytes = 0 } = options;
+    const connectionTotals = new SharedArrayBuffer(gateBytes(count));
+    const shared = {
+      limitMemory,
+      connectionTotals,
+      ticketSeed: rig.tickets.memory,
+      options: { accessLog, maxConnections, maxMemoryBytes },
+    };
+    const ready = Array.from({ length: count }, (_, index) =>
+      rig.spawn({ index, metrics: new SharedArrayBuffer(metricsBytes), ...shared }),
+    );
     await Promise.all(ready);
     await rig.apply(make(rig.port));
     return rig;
   }
 
-  private spawn(index: number, limitMemory: SharedArrayBuffer, accessLog: string): Promise<void> {
-    const metrics = new SharedArrayBuffer(metricsBytes);
+  private spawn(workerData: WorkerData): Promise<void> {
+    const { index, metrics } = workerData;
     const row = new Float64Array(metrics);
-    const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), {
-      workerData: {
-        index,
-        limitMemory,
-        metrics,
-        ticketSeed: this.tickets.memory,
-        options: { accessLog },
-      },
-    });
+    const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), { workerData });
     this.workers.push(worker);
     return new Promise((resolve, reject) => {
       worker.on('error', (error) => {

@@ -15,6 +15,7 @@ import type { TranslateOptions } from '../../dialects/dialect.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
 import type { CompileOutcome, FromWorker } from '../../model/events.ts';
 import type { WorkerData } from '../../model/worker.ts';
+import { gateBytes } from '../../proxy/listen/gate.ts';
 import { MetricsAggregator } from '../../telemetry/aggregate.ts';
 import { Compiler } from './compiler.ts';
 import { exposeProcess } from './process-metrics.ts';
@@ -31,6 +32,10 @@ export interface GatewayOptions {
   readonly accessLog: string | null;
   /** File of the access log; null: standard output. */
   readonly accessLogPath: string | null;
+  /** Client connections of the process at a time; 0: no limit. */
+  readonly maxConnections: number;
+  /** 0: no bound. */
+  readonly maxMemoryBytes: number;
   readonly onDiagnostics: (diagnostics: readonly Diagnostic[]) => void;
 }
 
@@ -71,6 +76,8 @@ export class Gateway {
     this.#discovery = new Discovery({ onChange: (changed) => this.#supervisor.endpoints(changed) });
     const limitMemory = createLimitMemory();
     const tickets = new SharedSeed();
+    const { accessLog, maxConnections, maxMemoryBytes } = options;
+    const connectionTotals = new SharedArrayBuffer(gateBytes(options.workers));
     this.#ticketTimer = setInterval(() => tickets.rotate(), ticketMs).unref();
     this.#compiler = new Compiler({ limitMemory });
     this.#supervisor = new Supervisor({
@@ -79,7 +86,14 @@ export class Gateway {
       workerData: (index): WorkerData => {
         const { id, buffer } = this.metrics.attach();
         this.#metricIds.set(index, id);
-        return { index, limitMemory, metrics: buffer, ticketSeed: tickets.memory, options: { accessLog: options.accessLog } };
+        return {
+          index,
+          limitMemory,
+          metrics: buffer,
+          ticketSeed: tickets.memory,
+          connectionTotals,
+          options: { accessLog, maxConnections, maxMemoryBytes },
+        };
       },
       onMessage: (index, message) => this.#message(index, message),
       onDeath: (index, reason, delayMs) => {

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration, parseHostPort, parseLabels } from '../shared.ts';
+import { defaultMaxConnections, defaultMaxMemoryBytes } from './machine-limits.ts';
 
 /** Flags of `run` as commander gives them. */
 export interface RunFlags {
@@ -18,6 +19,9 @@ export interface RunFlags {
   readonly accessLog: string;
   readonly logLevel: 'debug' | 'info' | 'warning' | 'error';
   readonly watch: boolean;
+  readonly maxConnections: number;
+  /** Bytes; 0: no bound. */
+  readonly maxMemory: number;
 }
 
 /** Flags that `run` and `demo` share. Each is a `WEIR_…` variable too. */
@@ -73,6 +77,18 @@ export function addRunOptions(command: Command): Command {
         .env('WEIR_LOG_LEVEL'),
     )
     .addOption(
+      new Option('--max-connections <n>', 'client connections at a time, over all listeners; 0 for no limit')
+        .argParser(parseCount)
+        .default(defaultMaxConnections(), 'three quarters of the file descriptors, at most 50000')
+        .env('WEIR_MAX_CONNECTIONS'),
+    )
+    .addOption(
+      new Option('--max-memory <size>', 'memory of the process above which new requests get 503, as 512Mi or 2Gi; 0 for no bound')
+        .argParser(parseSize)
+        .default(defaultMaxMemoryBytes(), '90 % of what the container or machine has')
+        .env('WEIR_MAX_MEMORY'),
+    )
+    .addOption(
       new Option('--no-watch', 'do not apply changes of the files (env: WEIR_WATCH=false)').default(process.env['WEIR_WATCH'] !== 'false'),
     );
 }
@@ -81,6 +97,21 @@ function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!Number.isInteger(workers) || workers < 1 || workers > 256) throw new InvalidArgumentError('write a number from 1 to 256.');
   return workers;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count > 10_000_000) throw new InvalidArgumentError('write a number from 0 to 10000000.');
+  return count;
+}
+
+const units: Readonly<Record<string, number>> = { '': 1, K: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+
+/** Bytes, as Kubernetes writes quantities of memory. */
+export function parseSize(text: string): number {
+  const [, number, unit] = /^(\d{1,15})(|K|M|G|Ki|Mi|Gi)$/.exec(text) ?? [];
+  if (number === undefined || unit === undefined) throw new InvalidArgumentError('write a number of bytes with K, M, G, Ki, Mi or Gi.');
+  return Number(number) * units[unit];
 }
 
 /** `80:8080`; several of them separated by commas. `80:0` takes any free port. */

@@ -139,6 +139,8 @@ function createGateway(flags: RunFlags, accessLog: string | null, log: Log): Gat
         workers: flags.workers,
         ports: flags.mapPort,
         watch: flags.watch,
+        maxConnections: flags.maxConnections,
+        maxMemoryBytes: flags.maxMemory,
         accessLog,
         accessLogPath: flags.accessLog === '-' || flags.accessLog === 'off' ? null : flags.accessLog,
         onDiagnostics,

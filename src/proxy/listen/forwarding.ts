@@ -49,6 +49,12 @@ export class Forwarding {
 
   write(staging: Staging, requestId: string): void {
     const { before, bytes } = this;
+    if (this.peer === '' && before === null) {
+      staging.append(bytes, 2, bytes.length);
+      staging.appendText(requestId);
+      staging.appendText('\r\n');
+      return;
+    }
     staging.appendText('x-forwarded-for: ');
     if (before !== null) {
       staging.appendText(before);

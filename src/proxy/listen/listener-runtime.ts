@@ -22,7 +22,7 @@ export class ListenerRuntime {
   config: Listener;
   table: ListenerTable<RouteRuntime>;
   chain: Chain;
-  readonly connections = new Set<LiveConnection>();
+  readonly connections: Set<LiveConnection>;
   /** Closed connections' objects, ready for the next socket: making them is most of what a short connection costs. */
   private readonly free: ServerConnection[] = [];
   /** One object for all heads of this listener, so that a new revision's limits hold for connections that go on. */
@@ -38,7 +38,13 @@ export class ListenerRuntime {
   private terminatorOf: TerminatorOf;
   private trusted: BlockList | null;
 
-  constructor(table: ListenerTable<RouteRuntime>, chain: Chain, terminatorOf: TerminatorOf = noTls) {
+  constructor(
+    table: ListenerTable<RouteRuntime>,
+    chain: Chain,
+    terminatorOf: TerminatorOf = noTls,
+    connections = new Set<LiveConnection>(),
+  ) {
+    this.connections = connections;
     this.name = table.config.name;
     this.table = table;
     this.config = table.config;

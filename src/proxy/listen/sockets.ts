@@ -3,7 +3,13 @@ import type { Binding } from '../../model/events.ts';
 import type { WorkerRuntime } from '../runtime.ts';
 import { serveHttp1 } from './dispatch.ts';
 import { Intake } from './intake.ts';
+import type { Gate } from './gate.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
+
+/** An address that begins so is a Unix socket's (Envoy's pipe). */
+function isPath(address: string): boolean {
+  return address.startsWith('/');
+}
 
 /** Connections that wait to be accepted, per worker. */
 const backlog = 4096;
@@ -27,9 +33,14 @@ interface Bound {
 export class Sockets {
   private readonly bound = new Map<string, Bound>();
   private readonly worker: WorkerRuntime;
+  private readonly gate: Gate;
+  private readonly index: number;
 
-  constructor(worker: WorkerRuntime) {
+  /** `index` of the worker: the first one alone opens Unix sockets, which several cannot share. */
+  constructor(worker: WorkerRuntime, gate: Gate, index: number) {
     this.worker = worker;
+    this.gate = gate;
+    this.index = index;
   }
 
   /** Opens and retires sockets so that exactly `bindings` serve. Resolves with the bindings that could not be opened. */
@@ -50,6 +61,7 @@ export class Sockets {
         known.runtime = runtime;
         continue;
       }
+      if (isPath(binding.address) && this.index !== 0) continue;
       const reason = await this.open(key, binding, runtime);
       if (reason !== null) failed.push({ listener: binding.listener, reason });
     }
@@ -62,8 +74,9 @@ export class Sockets {
     server.on('connection', (socket) => {
       entry.lastAccept = performance.now();
       const { runtime: at } = entry;
-      if (at.connections.size >= at.config.limits.maxConnections) {
-        this.worker.telemetry.connectionRefused(at.name, 'overflow');
+      const refusal = this.gate.refusal(at);
+      if (refusal !== null) {
+        this.worker.telemetry.connectionRefused(at.name, refusal);
         socket.destroy();
         return;
       }
@@ -72,7 +85,8 @@ export class Sockets {
     });
     return new Promise((resolve) => {
       server.once('error', (error) => resolve(error.message));
-      server.listen({ host: binding.address, port: binding.port, backlog, reusePort: true, exclusive: true }, () => {
+      const place = isPath(binding.address) ? { path: binding.address } : { host: binding.address, port: binding.port, reusePort: true };
+      server.listen({ ...place, backlog, exclusive: true }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => this.worker.onFault(error));
         this.bound.set(key, entry);

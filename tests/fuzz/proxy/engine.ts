@@ -95,6 +95,7 @@ export class Lane {
       chainContext: { limits, findKey: () => null, findConsumer: () => null, replyStyle: 'envoy' },
       revision: 1,
       draining: false,
+      overloaded: false,
       active: 0,
       lastRequestAt: 0,
       onFault,

@@ -10,6 +10,8 @@ const ignore = (): void => undefined;
 export abstract class ClientSocket extends Peer {
   protected wire: Wire = noWire;
   private paused = false;
+  /** Reads on in the next turn. */
+  protected givesWay = false;
 
   protected abstract onDrain(): void;
   protected abstract onEnd(): void;
@@ -43,6 +45,25 @@ export abstract class ClientSocket extends Peer {
     socket.off('end', this.onSocketEnd);
     socket.off('error', ignore);
     socket.off('close', this.onSocketClose);
+  }
+
+  /** Requests that are answered here could fill the turn: the others of the worker come first. */
+  protected giveWay(): boolean {
+    if (!this.givesWay) setImmediate(this.onTurn);
+    this.givesWay = true;
+    return false;
+  }
+
+  private readonly onTurn = (): void => {
+    this.givesWay = false;
+    this.guard('read');
+  };
+
+  /** A reset where the transport has one, and no orderly end elsewhere. */
+  protected reset(): void {
+    const { socket } = this;
+    if (this.tls === null && socket.remoteAddress !== undefined) socket.resetAndDestroy();
+    else socket.destroy();
   }
 
   private readonly onSocketDrain = (): void => this.guard('onDrain');

@@ -17,8 +17,11 @@ import { discard, RequestBody, type BodySink } from './request-body.ts';
 import { replyLines } from './reply-lines.ts';
 import { ResponseWriter } from './response-writer.ts';
 import { drainBytes, drainMs, Linger, lingerMs, type State } from './state.ts';
-import { idleAt, timeLimits } from './time-limits.ts';
+import { idleLookAt, idleVerdict, timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
+
+/** Pipelined requests that are read in one turn. */
+const maxHeads = 32;
 
 /** A client connection speaking HTTP/1.1: one exchange at a time, pipelined requests in order. */
 export class ServerConnection extends ClientSocket implements Downstream, BodySink {
@@ -43,6 +46,10 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
   /** Of the exchange before the connection's first. */
   private firstSerial = 0;
   private idleSince = 0;
+  /** The connection's time is over then: it ends with the answer under way. */
+  private closeAt = Infinity;
+  /** What an idle client had left untaken when it was last looked at, bytes. */
+  private untaken = -1;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime) {
     super();
@@ -68,9 +75,11 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     this.continued = false;
     this.out.attach(this.wire);
     this.idleSince = performance.now();
+    const { maxConnectionMs = 0 } = at.config.limits;
+    this.closeAt = maxConnectionMs > 0 ? this.idleSince + maxConnectionMs : Infinity;
     at.connections.add(this);
     this.worker.telemetry.connectionOpened(at.name);
-    this.worker.wheel.arm(this.deadline, idleAt(this.at, this.idleSince));
+    this.worker.wheel.arm(this.deadline, idleLookAt(at, this.idleSince, this.closeAt));
   }
 
   /** No exchange and no byte of one: may be closed without loss. */
@@ -149,11 +158,12 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     if (this.reading) return;
     this.reading = true;
     let more = true;
+    let heads = 0;
     while (more && (this.state === 'idle' || this.state === 'head') && !this.input.isEmpty && !this.socket.writableNeedDrain)
-      more = this.readHead();
+      more = ++heads > maxHeads ? this.giveWay() : this.readHead();
     this.reading = false;
     if (this.state === 'idle' || this.state === 'head') {
-      if (this.socket.writableNeedDrain) this.pause();
+      if (this.socket.writableNeedDrain || this.givesWay) this.pause();
       else this.resume();
       if (this.clientEnded) this.finishConnection();
     }
@@ -274,7 +284,8 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
 
   /** Decides whether the connection ends after this response. */
   private settleClose(): boolean {
-    if (this.worker.draining || this.at.closing || !this.head.keepAlive || (this.clientEnded && this.input.isEmpty)) this.closeAfter = true;
+    const isLast = this.worker.draining || this.at.closing || !this.head.keepAlive || this.x.lastActivity >= this.closeAt;
+    if (isLast || (this.clientEnded && this.input.isEmpty)) this.closeAfter = true;
     return this.closeAfter;
   }
 
@@ -298,6 +309,8 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     const { buffer, from, to } = this.input;
     if (buffer !== null) this.x.attempt.tunnel(Buffer.from(buffer.subarray(from, to)));
     this.input.drop();
+    const until = timeLimits(this.x, true, true, this.x.firstByteAt);
+    if (typeof until === 'number') this.limitTime(until);
     this.resume();
   }
 
@@ -316,7 +329,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     this.x.end(performance.now());
     this.state = 'closed';
     // A reset, not an orderly end: the client must not take what it has for the whole.
-    if (begun) return void this.socket.resetAndDestroy();
+    if (begun) return this.reset();
     // Answers to earlier requests still go out, but a client that does not take them does not hold the socket.
     this.socket.destroySoon();
     this.worker.wheel.arm(this.deadline, performance.now() + lingerMs);
@@ -340,8 +353,9 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
   private toIdle(now: number): void {
     this.state = 'idle';
     this.idleSince = now;
+    this.untaken = -1;
     this.input.settle();
-    this.worker.wheel.arm(this.deadline, idleAt(this.at, this.idleSince));
+    this.worker.wheel.arm(this.deadline, idleLookAt(this.at, now, this.closeAt));
     this.read();
   }
 
@@ -440,7 +454,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
   private onDeadline(now: number): void {
     switch (this.state) {
       case 'idle':
-        return this.finishConnection();
+        return this.checkIdle(now);
       case 'head':
         this.state = 'exchange';
         this.x.begin(now);
@@ -456,12 +470,23 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     }
   }
 
+  private checkIdle(now: number): void {
+    const { unsent } = this.wire;
+    const verdict = idleVerdict(this.at, { since: this.idleSince, closeAt: this.closeAt, unsent, untaken: this.untaken }, now);
+    this.untaken = unsent;
+    if (verdict === 'end') this.finishConnection();
+    else if (verdict === 'cut') this.socket.destroy();
+    else this.worker.wheel.arm(this.deadline, verdict);
+  }
+
   private checkExchange(now: number): void {
     const verdict = timeLimits(this.x, this.request.done, this.state === 'tunnel', now);
     if (typeof verdict === 'number') return this.worker.wheel.arm(this.deadline, verdict);
     this.x.touch(now);
-    if (this.state === 'tunnel') this.abort();
-    else if (verdict.source === 'upstream') this.expire(verdict);
+    if (this.state === 'tunnel') {
+      this.x.flag(verdict);
+      this.abort();
+    } else if (verdict.source === 'upstream') this.expire(verdict);
     else this.failRequest(verdict);
   }
 

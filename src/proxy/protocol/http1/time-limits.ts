@@ -11,20 +11,50 @@ function due(since: number, limit: number | undefined): number {
  * limits hold for the client's side, the route's for the upstream's.
  */
 export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean, now: number): Failure | number {
-  const { streamIdleTimeoutMs, requestTimeoutMs } = x.at.config.limits;
+  const { streamIdleTimeoutMs, requestTimeoutMs, upgradeIdleTimeoutMs = streamIdleTimeoutMs, maxUpgradeMs } = x.at.config.limits;
   const forward = isTunnel ? null : (x.hit?.payload.forward ?? null);
   const routeAt = isTunnel ? Infinity : due(x.startedAt, x.timeoutMs);
   const readAt = requestDone && x.sentAt > 0 ? due(Math.max(x.lastActivity, x.sentAt), forward?.readTimeoutMs) : Infinity;
   const writeAt = !requestDone && x.sentAt > 0 ? due(x.lastActivity, forward?.writeTimeoutMs) : Infinity;
   // A gRPC call may send for as long as it lives: its deadline and the idle time bound it.
   const requestAt = requestDone || isTunnel || x.isGrpc ? Infinity : due(x.startedAt, requestTimeoutMs);
-  const idleAt = due(x.lastActivity, streamIdleTimeoutMs);
+  const idleAt = due(x.lastActivity, isTunnel ? upgradeIdleTimeoutMs : streamIdleTimeoutMs);
+  const upgradeAt = isTunnel ? due(x.firstByteAt, maxUpgradeMs) : Infinity;
   if (now >= routeAt) return failures.routeTimeout;
   if (now >= readAt) return failures.readTimeout;
   if (now >= requestAt) return failures.requestTimeout;
   if (now >= writeAt) return failures.readTimeout;
   if (now >= idleAt) return failures.streamIdle;
-  return Math.min(routeAt, readAt, writeAt, requestAt, idleAt);
+  if (now >= upgradeAt) return failures.upgradeTimeout;
+  return Math.min(routeAt, readAt, writeAt, requestAt, idleAt, upgradeAt);
+}
+
+/** When an idle connection is looked at first: its end, or the time by which it has taken its last answer. */
+export function idleLookAt(at: ListenerRuntime, since: number, closeAt: number): number {
+  const { idleTimeoutMs, streamIdleTimeoutMs } = at.config.limits;
+  return Math.min(due(since, idleTimeoutMs), due(since, streamIdleTimeoutMs), closeAt);
+}
+
+/** What is known of an idle connection. */
+export interface Idle {
+  readonly since: number;
+  /** Its time is over then. */
+  readonly closeAt: number;
+  /** Bytes of its last answer that the client has not taken. */
+  readonly unsent: number;
+  /** The same when it was looked at before; -1: never. */
+  readonly untaken: number;
+}
+
+/**
+ * Whether an idle connection ends, is cut because its client takes nothing of its last answer, or when to look again: such a one
+ * does not hold our buffers until it has been idle for long enough.
+ */
+export function idleVerdict(at: ListenerRuntime, { since, closeAt, unsent, untaken }: Idle, now: number): 'end' | 'cut' | number {
+  const end = Math.min(idleAt(at, since), closeAt);
+  if (now >= end) return 'end';
+  if (unsent === 0) return end;
+  return unsent === untaken ? 'cut' : Math.min(end, due(now, at.config.limits.streamIdleTimeoutMs));
 }
 
 /** When a connection that waits for its next request since `since` is closed. */
