@@ -33,11 +33,12 @@ export function explainText(result: ExplainResult, color: boolean): string {
   const row = (title: string, text: string): void => void lines.push(`  ${paint('dim', title.padEnd(12))} ${text}`);
   if (result.route !== null) {
     const { name, rule, match, origin } = result.route;
-    row('route', `${paint('bold', name)} (${resource(origin)}, rule ${rule}, match ${match})  ${place(origin, paint)}`);
+    const within = isBytes(result) ? '' : `, rule ${rule}, match ${match}`;
+    row('route', `${paint('bold', name)} (${resource(origin)}${within})  ${place(origin, paint)}`);
   }
   if (result.listener !== null) row('listener', `${result.listener.address}  ${place(result.listener.origin, paint)}`);
   if (result.virtualHost !== null) row('virtual host', result.virtualHost);
-  row('request', `${result.request.method} ${result.request.authority}${result.request.path}`);
+  row(isBytes(result) ? 'connection' : 'request', `${result.request.method} ${result.request.authority}${result.request.path}`);
   for (const change of changeLines(result.request.headers)) row('', change);
   for (const filter of result.filters) {
     const verdict = paint(filter.verdict === 'deny' ? 'red' : filter.verdict === 'respond' ? 'cyan' : 'green', filter.verdict);
@@ -63,6 +64,11 @@ export function explainText(result: ExplainResult, color: boolean): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** TCP, TLS and UDP are asked for by URLs of these names, and no method is called so. */
+function isBytes({ request }: ExplainResult): boolean {
+  return request.path === '' && ['TCP', 'TLS', 'UDP'].includes(request.method);
+}
+
 function candidateText(candidate: Candidate, paint: Paint): string {
   const name = candidate.route === null ? `virtual host ${candidate.virtualHost}` : candidate.route;
   return `  ${name}: ${candidate.because}  ${place(candidate.origin, paint)}`;
@@ -77,7 +83,7 @@ function destinationText(one: ExplainedDestination, paint: Paint): string {
       ? addresses.length === 0
         ? ''
         : ` → ${addresses.join(', ')}${more}`
-      : ` → ${one.status}: ${one.reason ?? ''}`;
+      : ` → ${one.status === 0 ? 'closed' : one.status}: ${one.reason ?? ''}`;
   const own = [
     one.path === undefined ? '' : `path ${one.path}`,
     one.authority === undefined ? '' : `authority ${one.authority}`,

@@ -101,6 +101,44 @@ test('explain in text begins with the decision and says why the others lost', as
   assert.match(stdout, /cart: path: '\/cart' is not a prefix of '\/other' {2}config\.yaml:\d+/);
 });
 
+const streams = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: default}
+spec:
+  gatewayClassName: weir
+  listeners:
+  - {name: db, port: 5432, protocol: TCP}
+  - {name: dns, port: 5432, protocol: UDP}
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: db, namespace: default}
+spec: {parentRefs: [{name: edge, sectionName: db}], rules: [{backendRefs: [{name: db, port: 5432}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: UDPRoute
+metadata: {name: dns, namespace: default}
+spec: {parentRefs: [{name: edge, sectionName: dns}], rules: [{backendRefs: [{name: dns, port: 53}]}]}
+`;
+
+test('explain answers for connections: TCP and UDP on one port number, what is of HTTP is ignored with a word', async (t) => {
+  writeFileSync(join(folder, 'streams.yaml'), streams);
+  t.after(() => rmSync(join(folder, 'streams.yaml')));
+  const tcp = await weir('explain', '-f', 'streams.yaml', 'GET', 'tcp://db.test:5432', '-H', 'a: b', '--from', 'spiffe://c/ns/n/sa/a');
+  assert.equal(tcp.code, 0, tcp.stderr);
+  assert.match(tcp.stderr, /tcp:\/\/db\.test:5432 is no HTTP request: the method GET, -H, --from ignored/);
+  assert.match(tcp.stdout, /^ {2}route .*TCPRoute default\/db\)/m);
+  assert.match(tcp.stdout, /^ {2}connection +TCP db\.test:5432$/m);
+  const udp = await weir('explain', '-f', 'streams.yaml', '--format', 'json', 'udp://db.test:5432');
+  const result = JSON.parse(udp.stdout);
+  assert.equal(result.route.origin.kind, 'UDPRoute');
+  assert.deepEqual(result.request, { method: 'UDP', authority: 'db.test:5432', path: '', headers: { set: {}, add: {}, remove: [] } });
+  const none = await weir('explain', '-f', 'streams.yaml', 'tcp://db.test');
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /names no port; write tcp:\/\/db\.test:PORT/);
+});
+
 async function running(): Promise<ExplainInput> {
   const compiled = await compileFiles([join(folder, 'config.yaml')]);
   return { compiled, tables: compileTables(compiled.snapshot), limits: new OfflineLimitStore(), bindings: [], resolved: [] };

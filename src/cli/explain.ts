@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { callerOf } from '../dialects/caller.ts';
 import { compileFiles } from '../dialects/compile.ts';
 import { explainerOf, type ExplainResult } from '../proxy/explain.ts';
+import { splitLayer4Url } from '../proxy/explain/wire.ts';
 import { explainText } from './explain-text.ts';
 import { diagnosticText, exitCode, fileOption, parseLabels, print, wantsColor } from './shared.ts';
 
@@ -27,7 +28,7 @@ export function register(program: Command): void {
   program
     .command('explain')
     .description('say what would happen to a request, and why, without sending anything')
-    .argument('<request...>', '[METHOD] URL; the port of the URL picks the listener')
+    .argument('<request...>', '[METHOD] URL; the port of the URL picks the listener; tcp://, tls:// and udp:// URLs ask for connections')
     .addOption(fileOption().makeOptionMandatory(false))
     .option('-H, --header <line>', "header line 'name: value'; repeats", collect, [])
     .option('--from <spiffe-id>', 'east-west caller, spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT')
@@ -86,15 +87,31 @@ function readRequest(request: readonly string[], options: Options): Asked | stri
   }
   const url = second ?? first;
   const method = second === undefined ? (bodyBytes > 0 ? 'POST' : 'GET') : first;
-  if (!/^https?:\/\//i.test(url))
+  const isBytes = /^(?:tcp|tls|udp):\/\//i.test(url);
+  if (!isBytes && !/^https?:\/\//i.test(url))
     return /^[a-z][a-z0-9+.-]*:\/\//i.test(url)
-      ? `'${url}' is not an http or https URL`
+      ? `'${url}' is not an http, https, tcp, tls or udp URL`
       : `'${url}' is not a URL; write http://${url.replace(/^\/+/, 'host/')}`;
-  const problem = urlProblem(url);
+  const problem = isBytes ? bytesUrlProblem(url) : urlProblem(url);
   if (problem !== null) return problem;
   if (options.server === undefined && (options.file ?? []).length === 0)
     return 'give the configuration with -f PATH, or a running gateway with --server HOST:PORT';
-  return { method, url, headers, from: options.from ?? null, address: options.address ?? null, bodyBytes };
+  const address = options.address ?? null;
+  if (!isBytes) return { method, url, headers, from: options.from ?? null, address, bodyBytes };
+  const ignored = [
+    ...(second === undefined ? [] : [`the method ${first}`]),
+    ...(headers.length === 0 ? [] : ['-H']),
+    ...(options.from === undefined ? [] : ['--from']),
+    ...(options.body === undefined ? [] : ['--body']),
+  ];
+  if (ignored.length > 0) process.stderr.write(`weir explain: ${url} is no HTTP request: ${ignored.join(', ')} ignored\n`);
+  return { method: 'GET', url, headers: [], from: null, address, bodyBytes: 0 };
+}
+
+/** A connection that is not HTTP is known by host and port alone. */
+function bytesUrlProblem(url: string): string | null {
+  const split = splitLayer4Url(url);
+  return split === null || split.ok ? null : split.error;
 }
 
 /** What no client could send; everything else is for the gateway to judge. */

@@ -135,6 +135,12 @@ export class ChainTable {
   }
 }
 
+/** Whether requests of a connection may reach this virtual host; else they are misdirected: the demands on its clients may be stronger. */
+export function reaches(chain: ConnectionChain | null, virtualHost: string): boolean {
+  const names = chain?.virtualHosts;
+  return names === undefined || names.includes(virtualHost);
+}
+
 /** TLS that ends here, or names, can hold for TLS alone; HTTP without TLS for nothing that is. */
 function wantsTls({ isTls, serverNames, tls, forward }: ConnectionChain): boolean | null {
   if (isTls !== undefined) return isTls;

@@ -3,8 +3,11 @@
  * tables, chains and deciders, on a limit store that takes nothing; sends nothing.
  */
 import { applyUnderscores, canonicalise } from '../decide/canonical.ts';
+import { reaches } from '../decide/chain.ts';
 import { type LimitStore, OfflineLimitStore } from '../decide/limit.ts';
 import { rewritePath } from '../decide/rewrite.ts';
+import type { Result } from '../base/result.ts';
+import type { ConnectionChain } from '../model/chain.ts';
 import type { FlatTables } from '../model/events.ts';
 import type { HostRewrite } from '../model/route.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -12,10 +15,11 @@ import { buildChain, type Chain, type ChainContext, noteFor } from './chain/chai
 import { ListHeaders } from './chain/list-headers.ts';
 import { RequestContext, ResponseContext } from './chain/request-context.ts';
 import { routeName } from './explain/candidates.ts';
+import { chooseChain, endpointText, explainForward, peer, servesName, sniOf } from './explain/connection.ts';
 import { mergeChanges, noChanges, RecordingHeaders } from './explain/recorder.ts';
 import { Report } from './explain/report.ts';
 import type { ExplainedDestination, ExplainRequest, ExplainResult, HeaderChanges } from './explain/types.ts';
-import { type PlainUrl, requestBytes, splitUrl } from './explain/wire.ts';
+import { type Layer4Url, type PlainUrl, requestBytes, splitLayer4Url, splitUrl } from './explain/wire.ts';
 import { failures } from './failure.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
 import { materialise } from './materialise.ts';
@@ -37,9 +41,6 @@ export interface ExplainState {
 }
 
 const offline: ExplainState = { limits: new OfflineLimitStore(), endpoints: () => null };
-
-/** The peer that a request is taken to come from. */
-const peer = '127.0.0.1';
 
 /** Explains requests against one compiled snapshot. */
 export class Explainer {
@@ -64,6 +65,8 @@ export class Explainer {
 
   /** Never throws on what a request holds; an outcome `error` says what is wrong with it. */
   async explain(request: ExplainRequest): Promise<ExplainResult> {
+    const bytesUrl = splitLayer4Url(request.url);
+    if (bytesUrl !== null) return this.explainBytes(request, bytesUrl);
     const url = splitUrl(request.url);
     if (!url.ok) return new Report(request.method, '', '').stop('error', null, url.error);
     const report = new Report(request.method, url.value.authority, url.value.target);
@@ -72,16 +75,41 @@ export class Explainer {
     const table = this.pickListener(request, url.value);
     if (typeof table === 'string') return report.stop('error', null, table);
     report.at(table);
-    const walk = new Walk(this.tables, this.chainContext, this.state, table, report);
+    let chain: ConnectionChain | null = null;
+    if (table.config.kind === 'gateway') {
+      const chosen = chooseChain(table, url.value, report);
+      if ('refused' in chosen) return chosen.refused;
+      chain = chosen.chain;
+      if (chain !== null && chain.forward !== null) return explainForward(chain, chain.forward, this.tables, this.state.endpoints, report);
+    }
+    const walk = new Walk(this.tables, this.chainContext, this.state, table, report, chain);
     return walk.run(request, url.value, bytes.value);
   }
 
-  private pickListener(request: ExplainRequest, url: PlainUrl): ListenerTable<RouteRuntime> | string {
+  /** A connection of which only its addresses and its SNI are known. */
+  private explainBytes(request: ExplainRequest, url: Result<Layer4Url, string>): ExplainResult {
+    if (!url.ok) return new Report('', '', '').stop('error', null, url.error);
+    const { scheme, authority } = url.value;
+    const report = new Report(scheme.toUpperCase(), authority, '');
+    const table = this.pickListener({ ...request, caller: null }, url.value);
+    if (typeof table === 'string') return report.stop('error', null, table);
+    report.at(table);
+    const chosen = chooseChain(table, url.value, report);
+    if ('refused' in chosen) return chosen.refused;
+    const { chain } = chosen;
+    if (chain !== null && chain.forward !== null) return explainForward(chain, chain.forward, this.tables, this.state.endpoints, report);
+    const name = chain === null ? 'the listener' : `chain '${chain.name}'`;
+    const instead = scheme === 'tls' ? 'https' : 'http';
+    return report.stop('error', null, `${name} speaks HTTP: ask for ${instead}://${authority}/`);
+  }
+
+  private pickListener(request: ExplainRequest, url: PlainUrl | Layer4Url): ListenerTable<RouteRuntime> | string {
     const all = this.tables.listenerNames().flatMap((name) => this.tables.listener(name) ?? []);
     if (request.caller !== undefined && request.caller !== null) {
       return all.find((table) => table.config.kind === 'mesh') ?? 'nothing in the configuration applies to mesh callers';
     }
-    const gateways = all.filter((table) => table.config.kind === 'gateway');
+    const isUdp = url.scheme === 'udp';
+    const gateways = all.filter(({ config }) => config.kind === 'gateway' && (config.protocol === 'udp') === isUdp);
     const address = request.address ?? null;
     const port = address === null ? url.port : Number(/:(\d{1,5})$/.exec(address)?.[1] ?? Number.NaN);
     const host = address === null ? url.authority.replace(/:\d+$/, '') : address.replace(/:\d+$/, '');
@@ -111,6 +139,8 @@ class Walk {
   private readonly head: RequestHead;
   private recorder: RecordingHeaders;
   private readonly context: RequestContext;
+  /** Of the connection; null: plain HTTP. */
+  private readonly chain: ConnectionChain | null;
 
   constructor(
     tables: RouteTables<RouteRuntime>,
@@ -118,7 +148,9 @@ class Walk {
     state: ExplainState,
     table: ListenerTable<RouteRuntime>,
     report: Report,
+    chain: ConnectionChain | null,
   ) {
+    this.chain = chain;
     this.tables = tables;
     this.chainContext = chainContext;
     this.state = state;
@@ -153,6 +185,8 @@ class Walk {
     const hit = table.lookup(context);
     report.routed(context, table, hit);
     if (hit === null) return this.notFound();
+    if (!reaches(this.chain, hit.virtualHost.name))
+      return report.fail(failures.misdirected, 'the connection is for other hosts: misdirected_request');
     context.routeName = hit.payload.name;
     context.serviceName = hit.payload.serviceName;
     const { httpsRedirect: status } = hit.route;
@@ -187,6 +221,8 @@ class Walk {
         canonical.location,
       );
     }
+    if (this.chain !== null && canonical.host !== '' && !servesName(this.tables, config, this.chain, sniOf(url), canonical.host))
+      return report.fail(failures.misdirected, `the connection's certificate is not for '${canonical.host}'`);
     context.method = head.method;
     context.scheme = url.scheme;
     context.localPort = localPort;
@@ -196,7 +232,7 @@ class Walk {
     context.path = canonical.path;
     context.query = canonical.query;
     context.sentQuery = canonical.query;
-    context.sni = url.scheme === 'https' ? canonical.host : null;
+    context.sni = url.scheme === 'https' && sniOf(url) !== '' ? sniOf(url) : null;
     context.caller = request.caller ?? null;
     report.authority = canonical.authority;
     report.path = withQuery(canonical.path, canonical.query);
@@ -354,7 +390,7 @@ class Walk {
     if (config === null || !config.declared) return [];
     return config.endpoints
       .filter((endpoint) => endpoint.weight > 0)
-      .map(({ address, port }) => ({ address: `${address.includes(':') ? `[${address}]` : address}:${port}`, healthy: true }));
+      .map(({ address, port }) => ({ address: endpointText(address, port), healthy: true }));
   }
 
   private flagsOf(taking: readonly DestinationRuntime[]): readonly string[] {

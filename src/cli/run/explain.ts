@@ -76,9 +76,12 @@ function liveExplainer({ tables, limits, resolved }: ExplainInput): Explainer {
 /** With --map-port a client's URL names the real port; the configuration's wins where both could be meant. */
 function listenerBehind(url: string, { compiled, bindings }: ExplainInput): string | null {
   const parsed = URL.parse(url);
-  const port = Number(parsed?.port === '' ? (parsed.protocol === 'https:' ? 443 : 80) : parsed?.port);
-  if (compiled.snapshot.listeners.some((listener) => listener.port === port)) return null;
-  return bindings.find((binding) => binding.port === port)?.listener ?? null;
+  const port = Number(parsed?.port === '' ? (parsed.protocol === 'https:' || parsed.protocol === 'tls:' ? 443 : 80) : parsed?.port);
+  const isUdp = parsed?.protocol === 'udp:';
+  if (compiled.snapshot.listeners.some((listener) => listener.port === port && (listener.protocol === 'udp') === isUdp)) return null;
+  const found = bindings.find((binding) => binding.port === port && (binding.transport === 'udp') === isUdp)?.listener ?? null;
+  // `--address` wants host and port; names of UDP listeners say their transport behind them.
+  return found?.replace(/\/udp$/, '') ?? null;
 }
 
 function failure(status: number, error: string): Answer {

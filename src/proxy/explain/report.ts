@@ -1,3 +1,4 @@
+import type { ConnectionChain, L4Forward } from '../../model/chain.ts';
 import type { LocalReply } from '../../filters/define.ts';
 import type { FilterVerdict } from '../chain/chain.ts';
 import type { RequestContext } from '../chain/request-context.ts';
@@ -5,7 +6,7 @@ import type { Failure } from '../failure.ts';
 import { failureReply } from '../reply.ts';
 import type { ListenerTable } from '../route/tables.ts';
 import type { RouteHit, RouteRuntime } from '../runtime.ts';
-import { listCandidates, routeName } from './candidates.ts';
+import { listCandidates, maxCandidates, routeName } from './candidates.ts';
 import { mergeChanges, noChanges } from './recorder.ts';
 import type { Candidate, ExplainedDestination, ExplainResult, HeaderChanges, Outcome } from './types.ts';
 
@@ -13,6 +14,8 @@ import type { Candidate, ExplainedDestination, ExplainResult, HeaderChanges, Out
 export class Report {
   private readonly method: string;
   private table: ListenerTable<RouteRuntime> | null = null;
+  private forward: L4Forward | null = null;
+  private chain: ConnectionChain | null = null;
   private candidates: readonly Candidate[] = [];
   private omitted = 0;
   authority: string;
@@ -35,6 +38,18 @@ export class Report {
     this.table = table;
   }
 
+  /** Chains of the listener; candidates while no route of HTTP is looked for. */
+  chainsConsidered(candidates: readonly Candidate[]): void {
+    this.candidates = candidates.slice(0, maxCandidates);
+    this.omitted = candidates.length - this.candidates.length;
+  }
+
+  /** Layer 4 has it. */
+  passes(forward: L4Forward, chain: ConnectionChain): void {
+    this.forward = forward;
+    this.chain = chain;
+  }
+
   routed(context: RequestContext, table: ListenerTable<RouteRuntime>, hit: RouteHit | null): void {
     this.hit = hit;
     this.virtualHost = table.lookupVirtualHost(context)?.name ?? null;
@@ -50,10 +65,11 @@ export class Report {
     flags: readonly string[] = [],
     location: string | null = null,
   ): ExplainResult {
-    const { table, hit } = this;
+    const { table, hit, forward } = this;
     const config = table?.config;
     const pending = [
       ...(config?.pending ?? []).map((field) => ({ ...field, origin: config?.origin })),
+      ...(forward?.pending ?? []).map((field) => ({ ...field, origin: forward?.origin })),
       ...(hit?.route.pending ?? []).map((field) => ({ ...field, origin: hit?.route.origin })),
       ...(hit?.payload.destinations ?? []).flatMap(({ cluster }) =>
         (cluster?.config.pending ?? []).map((field) => ({ ...field, origin: cluster?.config.origin })),
@@ -67,7 +83,9 @@ export class Report {
       virtualHost: this.virtualHost,
       route:
         hit === null
-          ? null
+          ? forward === null
+            ? null
+            : { name: forward.route, id: this.chain?.name ?? forward.route, rule: 0, match: 0, origin: forward.origin }
           : {
               name: routeName(hit.route, hit.entry),
               id: hit.route.id,

@@ -11,6 +11,28 @@ export interface PlainUrl {
   readonly target: string;
 }
 
+/** A connection without HTTP in it. */
+export interface Layer4Url {
+  readonly scheme: 'tcp' | 'tls' | 'udp';
+  readonly authority: string;
+  readonly port: number;
+}
+
+/** `tcp://host:port`, `tls://host[:port]` (443), `udp://host:port`; null: another scheme. */
+export function splitLayer4Url(url: string): Result<Layer4Url, string> | null {
+  const parts = /^(tcp|tls|udp):\/\/([^/?#\s]*)(.*)$/is.exec(url);
+  if (parts === null) return null;
+  const [, schemeText = '', authority = '', rest = ''] = parts;
+  const lower = schemeText.toLowerCase();
+  const scheme = lower === 'tls' || lower === 'udp' ? lower : 'tcp';
+  const named = /^(\[[^\]]+\]|[^:@[\]]+)(?::(\d{1,5}))?$/.exec(authority);
+  if (named === null || (rest !== '' && rest !== '/')) return err(`'${url}' is not of the form ${scheme}://host:port`);
+  const port = named[2] === undefined ? (scheme === 'tls' ? 443 : 0) : Number(named[2]);
+  if (port === 0 && named[2] === undefined) return err(`'${url}' names no port; write ${scheme}://${authority}:PORT`);
+  if (port < 1 || port > 65_535) return err(`port ${port} is out of range`);
+  return ok({ scheme, authority, port });
+}
+
 export function splitUrl(url: string): Result<PlainUrl, string> {
   const parts = /^(https?):\/\/([^/?#\s]+)([^#]*)/i.exec(url);
   if (parts === null) return err(`'${url}' is not an http or https URL with a host`);
