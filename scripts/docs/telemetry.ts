@@ -41,12 +41,12 @@ const jsonFields: Readonly<Record<string, string>> = {
   method: 'As sent.',
   authority: 'As sent: `Host`, or the authority of an absolute target.',
   path: 'Target as sent, with its query.',
-  protocol: '`HTTP/1.1` or `HTTP/1.0`.',
+  protocol: '`HTTP/2`, `HTTP/1.1` or `HTTP/1.0`; at layer 4 `TCP`, `TLS` (passed through) or `UDP`.',
   response_code: 'Status sent to the client; 0 when it got none.',
   response_flags: "Envoy's flags joined with `,`; `-` when there are none.",
   response_code_details: 'What decided the status: `via_upstream`, `route_not_found` …',
-  bytes_received: 'Body bytes of the request.',
-  bytes_sent: 'Body bytes of the response.',
+  bytes_received: 'Body bytes of the request; at layer 4 all bytes of the client.',
+  bytes_sent: 'Body bytes of the response; at layer 4 all bytes to the client.',
   duration_ms: 'From the first byte of the request to the last of the response, ms.',
   upstream_service_time_ms: "From the request sent to the head of the upstream's response, ms.",
   upstream_host: 'Address and port of the endpoint.',
@@ -59,10 +59,11 @@ const jsonFields: Readonly<Record<string, string>> = {
   principal: 'Who called, by certificate.',
   consumer: 'Who called, by credential.',
   user_agent: '`User-Agent`.',
+  requested_server_name: 'SNI of the connection; the field is left out where there is none.',
 };
 
 function accessLogText(): string {
-  const fields: readonly string[] = Object.keys(JSON.parse(lineOf(jsonFormat, blankRecord())));
+  const fields: readonly string[] = Object.keys(JSON.parse(lineOf(jsonFormat, blankRecord({ requestedServerName: 'a.test' }))));
   const rows = fields.map((field) => {
     const meaning = jsonFields[field];
     if (meaning === undefined) throw new Error(`the JSON line has a field ${field} that scripts/docs/telemetry.ts does not describe`);
@@ -70,7 +71,7 @@ function accessLogText(): string {
   });
   return `${generated}# Access log
 
-One line per request. \`--access-log PATH\` names the file, \`-\` is standard output, \`off\` is none; \`--log-format\` is \`text\`, \`json\` or a
+One line per request, and one per connection or UDP session that is not HTTP, when it ends: there the fields of requests are empty. \`--access-log PATH\` names the file, \`-\` is standard output, \`off\` is none; \`--log-format\` is \`text\`, \`json\` or a
 format string. Without it: text on a terminal, JSON otherwise. SIGUSR1 reopens the file.
 
 No value can leave its field or its line: quotes, backslashes, control characters and everything beyond ASCII are written as JSON escapes, in

@@ -14,7 +14,7 @@ import { Layer4Record, type Layer4Ends } from '../layer4-record.ts';
 
 /** Datagrams that wait for the socket to be ready. */
 const maxHeld = 64;
-/** Bytes that a socket may have queued; beyond it datagrams are dropped, as any router would. */
+/** Bytes that a socket may have queued; beyond it datagrams are dropped, as a router on the way would. */
 export const maxQueuedBytes = 1024 * 1024;
 /** A session that was silent this long does not hold up a drain, ms. */
 const quietMs = 1000;
