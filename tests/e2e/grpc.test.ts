@@ -1,14 +1,18 @@
 /** gRPC through the proxy: real client, real server. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { connect } from 'node:http2';
 import { describe, it, type TestContext } from 'node:test';
 import { Metadata, ServerCredentials, status } from '@grpc/grpc-js';
+import type { Cluster } from '../../src/model/cluster.ts';
 import type { ForwardAction, Route } from '../../src/model/route.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { EchoClient, grpcService, type Seen } from '../support/grpc.ts';
 import { ask, secured } from '../support/http2.ts';
 import { Http2Upstream } from '../support/http2-upstream.ts';
 import { Pki } from '../support/pki.ts';
+import { portOf } from '../support/raw.ts';
 import { clusterOf, origin, Rig, routeTo, snapshotOf, type RigOptions } from '../support/rig.ts';
 import { clientTls } from '../support/upstream-tls.ts';
 
@@ -32,11 +36,15 @@ interface Wanted {
   readonly up?: 'plain' | 'tls';
   readonly route?: Partial<Route>;
   readonly options?: RigOptions;
+  readonly cluster?: Partial<Cluster>;
   /** Of the cluster; default: the service's. */
   readonly port?: number;
 }
 
-async function setup(t: TestContext, { down = 'plain', up = 'plain', route = {}, options = {}, port }: Wanted = {}): Promise<Setup> {
+async function setup(
+  t: TestContext,
+  { down = 'plain', up = 'plain', route = {}, options = {}, port, cluster: more = {} }: Wanted = {},
+): Promise<Setup> {
   const pki = new Pki(t);
   const issued = pki.issue({ names: ['DNS:localhost', 'DNS:upstream.test', 'IP:127.0.0.1'] });
   const key = { private_key: Buffer.from(issued.privateKey), cert_chain: Buffer.from(issued.certificate) };
@@ -44,7 +52,7 @@ async function setup(t: TestContext, { down = 'plain', up = 'plain', route = {},
   const ca = { name: 'ca', certificate: null, privateKey: null, ca: pki.ca, origin };
   const transport = up === 'tls' ? ({ transport: 'tls', tls: clientTls() } as const) : {};
   const make = (at: number): Snapshot => {
-    const cluster = clusterOf('b', [port ?? service.port], { protocol: 'http2', ...transport });
+    const cluster = clusterOf('b', [port ?? service.port], { protocol: 'http2', ...transport, ...more });
     const plain = snapshotOf(at, [routeTo('b', route)], [cluster], options);
     const snapshot = down === 'tls' ? secured(plain, issued) : plain;
     return { ...snapshot, secrets: [...(snapshot.secrets ?? []), ca] };
@@ -116,6 +124,25 @@ describe('gRPC', () => {
       while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
     });
     assert.deepEqual([reply.code, reply.texts], [0, ['A', 'B']]);
+  });
+
+  it('reaches a service that answers in HTTP/1.1 with trailers', async (t) => {
+    const server = createServer((request, response) => {
+      request.resume();
+      request.on('end', () => {
+        response.writeHead(200, { 'content-type': 'application/grpc', trailer: 'grpc-status, grpc-message' });
+        response.write(Buffer.concat([Buffer.from([0, 0, 0, 0, 2]), Buffer.from('hi')]));
+        response.addTrailers({ 'grpc-status': '9', 'grpc-message': request.headers.te ?? '' });
+        response.end();
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { client, rig } = await setup(t, { port: portOf(server), cluster: { protocol: 'http1' } });
+    const reply = await client.unary('hello');
+    assert.deepEqual([reply.code, reply.details], [9, 'trailers']);
+    assert.equal((await rig.logged(1))[0]['grpc'], 'FailedPrecondition');
   });
 
   it('passes a cancelled call on', async (t) => {
