@@ -5,7 +5,8 @@ import { authorizationPolicyKind, peerAuthenticationKind, requestAuthenticationK
 import { serviceEntryKind, workloadEntryKind } from '../../../src/dialects/istio/schema/service-entry.ts';
 import { virtualServiceKind } from '../../../src/dialects/istio/schema/virtual-service.ts';
 import { kubernetesSubject, type WorldKind } from './kubernetes-world.ts';
-import type { Part, Subject } from './subject.ts';
+import { pemText } from './pem.ts';
+import type { Subject } from './subject.ts';
 
 const networking = (kind: string, name: string, spec: object, labels?: object): Record<string, unknown> => ({
   apiVersion: 'networking.istio.io/v1',
@@ -56,30 +57,119 @@ const policy = (kind: string, spec: object): Record<string, unknown> => ({
   spec,
 });
 
-/** Client TLS is refused as a whole, wherever it stands. */
-function tlsParts(at: string): readonly Part[] {
-  const tls = { mode: 'SIMPLE' };
-  const traffic = (policy: object): object =>
-    at === 'spec'
-      ? { host: 's.example', trafficPolicy: policy }
-      : { host: 's.example', subsets: [{ name: 'v1', labels: { v: '1' }, trafficPolicy: policy }] };
-  return [
-    { prefix: `${at}.trafficPolicy.tls`, state: 'refused', base: networking('DestinationRule', 's', traffic({ tls })) },
-    {
-      prefix: `${at}.trafficPolicy.portLevelSettings[].tls`,
-      state: 'refused',
-      base: networking('DestinationRule', 's', traffic({ portLevelSettings: [{ port: { number: 80 }, tls }] })),
-    },
-  ];
-}
+const secret = (name: string, stringData: object, type = 'Opaque'): Record<string, unknown> => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name, namespace: 'default' },
+  type,
+  stringData,
+});
+const certificates: readonly object[] = [
+  secret('web', { 'tls.crt': pemText('server.crt'), 'tls.key': pemText('server.key') }, 'kubernetes.io/tls'),
+  secret('web-cacert', { cacert: pemText('ca.crt') }),
+  secret('rsa', { cert: pemText('rsa.crt'), key: pemText('rsa.key') }),
+];
+const server = (protocol: string, tls: object | undefined, number = 443): object => ({
+  port: { number, name: 'p', protocol },
+  hosts: ['a.example'],
+  ...(tls === undefined ? {} : { tls }),
+});
+const edge = (...servers: readonly object[]): Record<string, unknown> =>
+  networking('Gateway', 'edge', { selector: { istio: 'ingress' }, servers });
+const [digest, pin] = ['ab'.repeat(32), `${'A'.repeat(43)}=`];
+const serverFiles = { serverCertificate: 'a.crt', privateKey: 'a.key' };
 
-const world: readonly object[] = [gateway, virtualService(routed), serviceEntry, selecting, workload, rule, delegated, workloadRoute];
+/** TLS of a DestinationRule at one place, by what may be said of it. */
+const clientSettings: readonly object[] = [
+  { mode: 'SIMPLE' },
+  { mode: 'SIMPLE', caCertificates: 'ca.crt' },
+  { mode: 'MUTUAL', credentialName: 'web' },
+  { mode: 'MUTUAL', clientCertificate: 'a.crt', privateKey: 'a.key' },
+];
+const rules: readonly Record<string, unknown>[] = clientSettings.flatMap((tls) => {
+  const policies: readonly object[] = [{ tls }, { portLevelSettings: [{ port: { number: 80 }, tls }] }];
+  return policies.flatMap((trafficPolicy) => [
+    networking('DestinationRule', 's', { host: 's.example', trafficPolicy, subsets: [{ name: 'v1', labels: { v: '1' } }] }),
+    networking('DestinationRule', 's', { host: 's.example', subsets: [{ name: 'v1', labels: { v: '1' }, trafficPolicy }] }),
+  ]);
+});
+/** Something is forwarded at layer 4, and reached over TLS. */
+const bytes: readonly object[] = [
+  networking('Gateway', 'bytes', {
+    servers: [
+      { port: { number: 5432, name: 'tcp', protocol: 'TCP' }, hosts: ['*'] },
+      { port: { number: 8443, name: 'tls', protocol: 'TLS' }, hosts: ['*.example'], tls: { mode: 'PASSTHROUGH' } },
+    ],
+  }),
+  networking('ServiceEntry', 'db', {
+    hosts: ['db.example'],
+    ports: [{ number: 5432, name: 'tcp', protocol: 'TCP' }],
+    resolution: 'STATIC',
+    endpoints: [{ address: '10.3.3.3' }],
+  }),
+];
+const forwarded = networking('VirtualService', 'bytes', {
+  hosts: ['*.example'],
+  gateways: ['bytes'],
+  tcp: [
+    {
+      match: [{ port: 5432 }],
+      route: [
+        { destination: { host: 'db.example' }, weight: 1 },
+        { destination, weight: 1 },
+      ],
+    },
+  ],
+  tls: [{ match: [{ sniHosts: ['db.example'] }], route: [{ destination: { host: 'db.example' } }, { destination, weight: 1 }] }],
+});
+const bytesRule = networking('DestinationRule', 'db', { host: 'db.example', trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } });
+const dbRoute = networking('VirtualService', 'db', {
+  hosts: ['*'],
+  gateways: ['bytes'],
+  tcp: [{ match: [{ port: 5432 }], route: [{ destination: { host: 'db.example' } }] }],
+});
+
+/** Another host of the service is reached over TLS: its names count there. */
+const secured = networking('DestinationRule', 'w', { host: 'w.example', trafficPolicy: { tls: { mode: 'SIMPLE' } } });
+
+const world: readonly object[] = [
+  gateway,
+  virtualService(routed),
+  serviceEntry,
+  selecting,
+  workload,
+  rule,
+  delegated,
+  workloadRoute,
+  ...certificates,
+  ...bytes,
+  forwarded,
+  dbRoute,
+  secured,
+];
 
 const kinds: readonly WorldKind[] = [
   {
     spec: gatewayKind,
-    bases: [gateway],
-    values: { 'spec.servers[].port.protocol': ['HTTP', 'HTTP2', 'GRPC', 'HTTPS', 'TLS', 'TCP', 'MONGO'] },
+    bases: [
+      gateway,
+      edge(server('HTTPS', { mode: 'SIMPLE', credentialName: 'web' })),
+      edge(server('HTTPS', { mode: 'MUTUAL', credentialName: 'web' })),
+      edge(server('HTTPS', { mode: 'MUTUAL', ...serverFiles, caCertificates: 'ca.crt' })),
+      edge(server('HTTPS', { mode: 'SIMPLE', tlsCertificates: [serverFiles] })),
+    ],
+    values: {
+      'spec.servers[].port.protocol': ['HTTP', 'HTTP2', 'GRPC', 'HTTPS', 'TLS', 'TCP', 'MONGO'],
+      'spec.servers[].bind': ['10.9.8.7', 'unix:///run/weir.sock'],
+      'spec.servers[].defaultEndpoint': ['127.0.0.1:9000', 'unix:///run/app.sock'],
+      'spec.servers[].tls.credentialName': ['rsa', 'gone'],
+      'spec.servers[].tls.credentialNames[]': ['rsa', 'gone'],
+      'spec.servers[].tls.caCertCredentialName': ['web-cacert', 'gone'],
+      'spec.servers[].tls.verifyCertificateHash[]': [digest],
+      'spec.servers[].tls.verifyCertificateSpki[]': [pin],
+      'spec.servers[].tls.cipherSuites[]': ['ECDHE-ECDSA-AES128-GCM-SHA256'],
+      'spec.servers[].tls.maxProtocolVersion': ['TLS_AUTO', 'TLSV1_2', 'TLSV1_3'],
+    },
   },
   {
     spec: virtualServiceKind,
@@ -90,6 +180,7 @@ const kinds: readonly WorldKind[] = [
       virtualService({ match: [{ uri: { prefix: '/m/' } }], directResponse: { status: 200 } }),
       virtualService({ match: [{ uri: { prefix: '/m/' } }], delegate: { name: 'part' } }),
       virtualService({ match: [{}], route: [{ destination }] }),
+      forwarded,
     ],
     parts: [
       {
@@ -107,6 +198,9 @@ const kinds: readonly WorldKind[] = [
       'spec.http[].fault.abort.percent': [7],
       'spec.http[].match[].uri.regex': ['/m/[0-9]+'],
       'spec.http[].rewrite.uriRegexRewrite.match': ['/m/([0-9]+)'],
+      'spec.tls[].match[].sniHosts[]': ['db.example', '*.example'],
+      'spec.tls[].match[].port': [8443, 1],
+      'spec.tcp[].match[].port': [5432, 1],
     },
   },
   {
@@ -124,14 +218,20 @@ const kinds: readonly WorldKind[] = [
           },
         ],
       }),
+      ...rules,
+      bytesRule,
     ],
     values: {
       'spec.host': ['s.example', 'w.example'],
       'spec.trafficPolicy.portLevelSettings[].port.number': [80, 81],
       'spec.subsets[].trafficPolicy.portLevelSettings[].port.number': [80, 81],
       'spec.exportTo[]': ['elsewhere', '.'],
+      ...Object.fromEntries(
+        ['spec.trafficPolicy', 'spec.subsets[].trafficPolicy'].flatMap((at) =>
+          [`${at}.tls`, `${at}.portLevelSettings[].tls`].map((tls) => [`${tls}.credentialName`, ['web', 'gone']]),
+        ),
+      ),
     },
-    parts: ['spec', 'spec.subsets[]'].flatMap((at) => tlsParts(at)),
   },
   {
     spec: serviceEntryKind,
@@ -144,6 +244,7 @@ const kinds: readonly WorldKind[] = [
         workloadSelector: { labels: { app: 'w' } },
       }),
       networking('ServiceEntry', 's', { hosts: ['s.example'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'DNS' }),
+      selecting,
     ],
     values: { 'spec.endpoints[].ports{}': [9001], 'spec.hosts[]': ['s.example', 't.example'] },
   },

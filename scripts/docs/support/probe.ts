@@ -27,7 +27,7 @@ const schemaCodes = new Set(['WR0101', 'WR0103', 'WR0104', 'WR0105', 'WR0106', '
 
 /** Errors about a name that leads nowhere: the field is read and decides, the value was only not one of this configuration's. */
 const lookups = new Set(
-  'WR0203 WR0206 WR0208 WR0302 WR0303 WR0306 WR0307 WR0315 WR0318 WR0319 WR0323 WR0326 WR0331 WR0401 WR0501'.split(' '),
+  'WR0203 WR0206 WR0208 WR0302 WR0303 WR0306 WR0307 WR0315 WR0318 WR0319 WR0323 WR0326 WR0331 WR0333 WR0401 WR0501'.split(' '),
 );
 
 export async function probe(subject: Subject): Promise<readonly ProbeResult[]> {

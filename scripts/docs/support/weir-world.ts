@@ -1,5 +1,6 @@
 import { listenerKind, policyKind } from '../../../src/dialects/weir/kinds.ts';
 import { kubernetesSubject, type WorldKind } from './kubernetes-world.ts';
+import { pemText } from './pem.ts';
 import type { Subject } from './subject.ts';
 
 const named = (kind: string, name: string, spec: object): Record<string, unknown> => ({
@@ -14,8 +15,55 @@ const policy = (filter: object): Record<string, unknown> =>
   named('Policy', 'p', { targetRefs: [{ kind: 'Route', name: 'r' }], filters: [filter] });
 const world: readonly object[] = [listener, kong, policy({ rateLimit: { limits: [{ requests: 1, per: 'second' }] } })];
 
+const pair = { 'tls.crt': pemText('server.crt'), 'tls.key': pemText('server.key'), 'ca.crt': pemText('ca.crt') };
+const secret = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'web', namespace: 'default' },
+  type: 'kubernetes.io/tls',
+  stringData: pair,
+};
+const clients = {
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'web', namespace: 'default' },
+  data: { 'ca.crt': pemText('ca.crt') },
+};
+const forward = {
+  destinations: [
+    { host: '127.0.0.1', port: 9000 },
+    { host: '127.0.0.2', port: 9000 },
+  ],
+};
+const certificateRefs = [{ name: 'web' }];
+const secure = (tls: object): Record<string, unknown> =>
+  named('Listener', 'public', { port: 8443, protocol: 'HTTPS', tls: { certificateRefs, ...tls } });
+
 const kinds: readonly WorldKind[] = [
-  { spec: listenerKind, bases: [listener], values: { 'spec.protocol': ['HTTP', 'HTTPS'], 'spec.trustedCidrs[]': ['10.0.0.0/8'] } },
+  {
+    spec: listenerKind,
+    bases: [
+      listener,
+      secure({}),
+      secure({ clientValidation: { caCertificateRef: { name: 'web' } } }),
+      secure({ clientValidation: { caCertificateFile: 'ca.crt' } }),
+      named('Listener', 'public', { port: 8443, protocol: 'TLS', tls: { certificateRefs }, forward }),
+      named('Listener', 'public', { port: 8443, protocol: 'TLS', tls: { mode: 'Passthrough' }, forward }),
+      named('Listener', 'public', { port: 9000, protocol: 'TCP', forward }),
+      named('Listener', 'public', { port: 8080, forward, detectTimeoutMs: 100 }),
+      named('Listener', 'public', { address: 'unix:///run/a.sock', port: 0 }),
+    ],
+    values: {
+      'spec.protocol': ['HTTP', 'HTTPS', 'TLS', 'TCP', 'UDP'],
+      'spec.address': ['10.9.8.7', 'unix:///run/weir.sock'],
+      'spec.trustedCidrs[]': ['10.0.0.0/8'],
+      'spec.tls.certificateRefs[].name': ['web', 'gone'],
+      'spec.tls.cipherSuites[]': ['ECDHE-ECDSA-AES128-GCM-SHA256'],
+      'spec.tls.maxVersion': ['TLSv1.2', 'TLSv1.3'],
+      'spec.tls.clientValidation.caCertificateRef.name': ['web', 'gone'],
+      'spec.tls.clientValidation.certificateHashes[]': ['ab'.repeat(32)],
+    },
+  },
   {
     spec: policyKind,
     bases: [
@@ -33,4 +81,4 @@ const kinds: readonly WorldKind[] = [
 ];
 
 /** RouteTest is not here: it is read by `weir test` and never part of what runs. */
-export const weirSubjects: readonly Subject[] = kinds.map((kind) => kubernetesSubject('Weir', world, kind));
+export const weirSubjects: readonly Subject[] = kinds.map((kind) => kubernetesSubject('Weir', [...world, secret, clients], kind));
