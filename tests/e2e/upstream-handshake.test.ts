@@ -1,7 +1,7 @@
 /** A handshake with an upstream cut at every byte of either side: one call, one reason, nothing left behind. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { type Deadline, Wheel } from '../../src/base/wheel.ts';
@@ -13,6 +13,7 @@ import { UpstreamConnection, type UpstreamContext, type UpstreamUser } from '../
 import type { EndpointState } from '../../src/proxy/upstream/endpoint.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { portOf } from '../support/raw.ts';
+import { Relay } from '../support/relay.ts';
 import { tlsCluster } from '../support/upstream-tls.ts';
 
 /** Knows which deadlines it holds. */
@@ -76,41 +77,6 @@ class Bench {
   }
 }
 
-type Cut = { readonly side: 'client' | 'server'; readonly after: number; readonly how: 'end' | 'reset' } | null;
-
-/** Passes bytes on to `to`, and cuts the client off after so many of one side. */
-class Relay {
-  readonly server: Server;
-  cut: Cut = null;
-  readonly passed = { client: 0, server: 0 };
-
-  constructor(to: number) {
-    this.server = createServer((front) => {
-      const back = connect(to, '127.0.0.1');
-      this.passed.client = 0;
-      this.passed.server = 0;
-      const pass = (side: 'client' | 'server'): void => {
-        const [from, into] = side === 'client' ? [front, back] : [back, front];
-        from.on('error', () => into.destroy());
-        from.on('close', () => into.destroy());
-        from.on('data', (bytes: Buffer) => {
-          const { cut } = this;
-          const room = cut === null || cut.side !== side ? Infinity : cut.after - this.passed[side];
-          const part = bytes.subarray(0, room);
-          this.passed[side] += part.length;
-          if (part.length > 0) into.write(part);
-          if (this.passed[side] < (cut?.side === side ? cut.after : Infinity)) return;
-          back.destroy();
-          if (cut?.how === 'reset') front.resetAndDestroy();
-          else front.end(() => front.destroy());
-        });
-      };
-      pass('client');
-      pass('server');
-    });
-  }
-}
-
 async function serve(t: TestContext, pki: Pki): Promise<TlsServer> {
   const own = pki.issue({ names: ['DNS:upstream.test'] });
   const server = createTlsServer({ cert: own.certificate, key: own.privateKey }, (socket) => {
@@ -137,11 +103,8 @@ describe('a handshake with an upstream', () => {
   it('cut at every byte ends in one failure and leaves nothing', async (t) => {
     const pki = new Pki(t);
     const server = await serve(t, pki);
-    const relay = new Relay(portOf(server));
-    relay.server.listen(0, '127.0.0.1');
-    await once(relay.server, 'listening');
-    t.after(() => relay.server.close());
-    const bench = new Bench(tlsCluster([portOf(relay.server)]), [secretOf('ca', { ca: pki.ca })]);
+    const relay = await Relay.start(t, portOf(server));
+    const bench = new Bench(tlsCluster([relay.port]), [secretOf('ca', { ca: pki.ca })]);
     const before = sockets();
     let whole = { client: 0, server: 0 };
     const heard = await bench.open((connection) => {

@@ -11,7 +11,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { block, checksum } from '../support/backends.ts';
 import { type Issued, Pki, secretOf } from '../support/pki.ts';
 import { portOf } from '../support/raw.ts';
-import { Reaching, tlsCluster } from '../support/upstream-tls.ts';
+import { Relay } from '../support/relay.ts';
+import { Reaching, type Reply, tlsCluster } from '../support/upstream-tls.ts';
 
 interface Upstream {
   readonly server: Server;
@@ -175,5 +176,44 @@ describe('TLS towards an upstream under way', () => {
     }
     client.close();
     await once(client, 'close');
+  });
+
+  it('cut anywhere in handshake and exchange gives the right answer and leaves nothing', async (t) => {
+    const pki = new Pki(t);
+    const upstream = await serve(t, pki, pki.issue({ names: ['DNS:upstream.test'] }), (_request, response) => {
+      response.shouldKeepAlive = false;
+      response.setHeader('content-length', 3000);
+      response.write('a'.repeat(1000));
+      setImmediate(() => response.end('b'.repeat(2000)));
+    });
+    const relay = await Relay.start(t, upstream.port);
+    const reaching = await Reaching.start(t, { cluster: tlsCluster([relay.port]), secrets: [secretOf('ca', { ca: pki.ca })] });
+    assert.equal((await reaching.get()).bytes.length, 3000);
+    const whole = relay.passed.server;
+    const replies: (Reply | null)[] = [];
+    for (let after = 0; after < whole; after += 67) {
+      relay.cut = { side: 'server', after, how: replies.length % 2 === 0 ? 'end' : 'reset' };
+      replies.push(await reaching.get().catch(() => null));
+    }
+    const lines = (await reaching.rig.logged(replies.length + 1)).slice(1);
+    const seen = new Set<string>();
+    for (const [i, reply] of replies.entries()) {
+      const line = lines[i];
+      const what = `${i * 67}: ${reply?.status} ${JSON.stringify(line)}`;
+      seen.add(String(line['flags']));
+      if (reply === null) assert.deepEqual([line['flags'], line['code']], ['UC', '200'], what);
+      else if (reply.status === 503) {
+        assert.ok(line['flags'] === 'UF' || line['flags'] === 'UC', what);
+        assert.match(
+          String(line['details']),
+          /^upstream_reset_before_response_started\{(?:remote_connection_failure|connection_termination)/,
+          what,
+        );
+      } else if (reply.status === 502) assert.equal(line['flags'], 'UC', what);
+      // The last bytes are the end of TLS, which nobody has to wait for.
+      else assert.deepEqual([reply.status, reply.bytes.length], [200, 3000], what);
+    }
+    assert.deepEqual([...seen].filter((flags) => flags !== '-').toSorted(), ['UC', 'UF']);
+    assert.equal(reaching.rig.metric('envoy_cluster_upstream_cx_active'), 0);
   });
 });

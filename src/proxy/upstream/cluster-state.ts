@@ -95,7 +95,12 @@ export class ClusterSet {
   private readonly states = new Map<string, ClusterState>();
   /** Addresses that came before the cluster was used. */
   private readonly resolutions = new Map<string, { readonly endpoints: readonly Endpoint[]; readonly failure: string | null }>();
-  private secrets = noSecrets;
+  private secrets: Secrets;
+
+  /** `secret` until the first `apply`. */
+  constructor(secret: FindSecret = () => null) {
+    this.secrets = new Secrets(secret);
+  }
 
   /** The state of a cluster, made at first use. */
   use(config: Cluster): ClusterState {
