@@ -12,9 +12,10 @@ export interface AltNames {
  * Reads Node's text of a certificate's subject alternative names (`DNS:a, IP Address:1.2.3.4, URI:"…"`). Values that could be taken
  * for several are in JSON's quotes there (CVE-2021-44532).
  */
-export function altNames(certificate: X509Certificate): AltNames {
+export function altNames(certificate: Pick<X509Certificate, 'subjectAltName'>): AltNames {
   const names = { dns: [] as string[], uri: [] as string[], ip: [] as string[], email: [] as string[] };
   for (const [kind, value] of entries(certificate.subjectAltName ?? '')) {
+    if (value === '') continue;
     if (kind === 'DNS') names.dns.push(value.toLowerCase());
     else if (kind === 'URI') names.uri.push(value);
     else if (kind === 'IP Address') names.ip.push(value);
