@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { isLoopback } from '../../control/admin/guard.ts';
-import { socket } from '../../control/admin/envoy.ts';
+import { boundTo, socket } from '../../control/admin/envoy.ts';
 import type { AdminServer } from '../../control/admin/server.ts';
 import { startAdmin } from '../../control/admin/server.ts';
 import { usableAddress } from '../../control/bindings.ts';
@@ -77,8 +77,8 @@ async function start(given: RunFlags, hooks: RunHooks): Promise<RunningProcess> 
   const adminUrl = `http://${socket(flags.admin.host, admin.port)}/`;
   for (const binding of state.bindings)
     log.info(
-      `listening on ${socket(binding.address, binding.port)}`,
-      binding.listener.endsWith(`:${binding.port}`) ? {} : { listener: binding.listener },
+      `listening on ${boundTo(binding)}`,
+      binding.listener.replace(/\/udp$/, '').endsWith(`:${binding.port}`) ? {} : { listener: binding.listener },
     );
   log.info(`admin address ${adminUrl}`);
   log.info(`ready in ${Math.round(performance.now())} ms`, { workers: gateway.workersReady, revision: state.revision });

@@ -1,4 +1,4 @@
-import type { ClusterDescription } from '../../model/events.ts';
+import type { Binding, ClusterDescription } from '../../model/events.ts';
 import type { ServingState } from '../state.ts';
 
 /** `/clusters` as Envoy writes it: `name::address::field::value`. */
@@ -43,19 +43,32 @@ export function clustersJson(clusters: readonly ClusterDescription[]): string {
 
 /** `name::address:port`, bound listeners only. */
 export function listenersText({ bindings }: ServingState): string {
-  return bindings.map(({ listener, address, port }) => `${listener}::${socket(address, port)}\n`).join('');
+  return bindings.map((binding) => `${binding.listener}::${boundTo(binding)}\n`).join('');
 }
 
 /** Envoy's `admin.v3.Listeners`. */
 export function listenersJson({ bindings }: ServingState): string {
   return JSON.stringify({
-    listener_statuses: bindings.map(({ listener, address, port }) => ({
+    listener_statuses: bindings.map(({ listener, address, port, transport }) => ({
       name: listener,
-      local_address: { socket_address: { address, port_value: port } },
+      local_address: isPath(address)
+        ? { pipe: { path: address } }
+        : { socket_address: { ...(transport === 'udp' ? { protocol: 'UDP' } : {}), address, port_value: port } },
     })),
   });
 }
 
+/** Where a binding listens, for people. */
+export function boundTo({ address, port, transport }: Binding): string {
+  return transport === 'udp' ? `${socket(address, port)} (UDP)` : socket(address, port);
+}
+
+/** A Unix socket: its path, or `@` and an abstract name. */
+function isPath(address: string): boolean {
+  return address.startsWith('/') || address.startsWith('@');
+}
+
 export function socket(address: string, port: number): string {
+  if (isPath(address)) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,6 +1,6 @@
 import type { ClusterDescription } from '../../model/events.ts';
 import type { ServingState } from '../state.ts';
-import { socket } from './envoy.ts';
+import { boundTo, socket } from './envoy.ts';
 import type { Overview } from './overview.ts';
 import { pageScript, pageStyle } from './page-assets.ts';
 
@@ -76,9 +76,7 @@ function listenersSection({ state, overview }: PageInput): string {
     const reason = state.unprogrammed.get(listener.name) ?? 'not bound';
     return [
       `<code>${escape(listener.name)}</code>`,
-      binding === undefined
-        ? `<span class="badge error">${escape(reason)}</span>`
-        : `<code>${escape(socket(binding.address, binding.port))}</code>`,
+      binding === undefined ? `<span class="badge error">${escape(reason)}</span>` : `<code>${escape(boundTo(binding))}</code>`,
       escape(listener.dialect),
       escape(listener.hosts.slice(0, 5).join(', ')) + (listener.hosts.length > 5 ? ' …' : ''),
       String(listener.routes),
