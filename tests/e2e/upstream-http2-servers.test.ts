@@ -8,7 +8,7 @@ import { nginx } from '../support/daemon.ts';
 import { echo, Http2Upstream } from '../support/http2-upstream.ts';
 import { Pki, type Issued, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort, portOf, RawBackend } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { Reaching, tlsCluster } from '../support/upstream-tls.ts';
 
@@ -44,6 +44,30 @@ describe('HTTP/2 over TLS', () => {
     const log = await reach.lastLog(1);
     assert.equal(log['flags'], 'UF');
     assert.match(String(log['reason']), /^TLS_error:CERTIFICATE_VERIFY_FAILED/);
+    await reach.rig.settled();
+  });
+
+  it('tells the log of its connection, and asks anew when settings change during the handshake', async (t) => {
+    const { secrets, tls } = secure(t);
+    const upstream = await Http2Upstream.start(t, echo, { tls });
+    // A server that never ends its handshake.
+    const mute = await RawBackend.start(() => undefined);
+    t.after(() => mute.close());
+    const accessLog =
+      '{"local":"%UPSTREAM_LOCAL_ADDRESS%","version":"%UPSTREAM_TLS_VERSION%","code":"%RESPONSE_CODE%","remote":"%UPSTREAM_HOST%"}';
+    const cluster = (port: number, more: object): ReturnType<typeof tlsCluster> => tlsCluster([port], more, { protocol: 'http2' });
+    const reach = await Reaching.start(t, { cluster: cluster(upstream.port, {}), secrets }, { accessLog });
+    assert.equal((await reach.get()).status, 200);
+    const log = await reach.lastLog(1);
+    assert.match(String(log['local']), /^127\.0\.0\.1:\d+$/);
+    assert.equal(log['version'], 'TLSv1.3');
+    await reach.change({ cluster: cluster(mute.port, {}), secrets });
+    const pending = reach.get();
+    await mute.connection(0);
+    await reach.change({ cluster: cluster(mute.port, { minVersion: 'TLSv1.3' }), secrets });
+    await mute.connection(1);
+    mute.close();
+    assert.equal((await pending).status, 503);
     await reach.rig.settled();
   });
 

@@ -92,12 +92,13 @@ export class Attempt {
     return (this.http2 ??= new Http2Try(this.x, this));
   }
 
-  /** For the try: the endpoint, asked by ALPN, speaks HTTP/1.1. */
-  useHttp1(): void {
+  /** For the try, which holds nothing yet: the endpoint is to be spoken to in another way. */
+  beginAgain(): void {
     const { cluster, endpoint } = this;
     if (cluster === null || endpoint === null) return;
-    this.current = this.http1 ??= new Http1Try(this.x, this);
-    this.current.begin(cluster, endpoint, this.x.lastActivity);
+    const now = this.x.lastActivity;
+    this.current = this.tryFor(cluster, endpoint, now);
+    this.current.begin(cluster, endpoint, now);
   }
 
   /** For the try: what each one does before it writes the head. Changes of an earlier try are taken back. */
@@ -122,6 +123,11 @@ export class Attempt {
   /** For the try: no connection could be made. Others are preferred for a while. */
   connectFailed(): void {
     this.endpoint?.onConnectFailure(performance.now());
+    this.avoidEndpoint();
+  }
+
+  /** For the try: the next one is made elsewhere, where there is an elsewhere. */
+  avoidEndpoint(): void {
     this.failedEndpoint = this.endpoint;
   }
 

@@ -16,8 +16,8 @@ export interface SessionUser extends SessionStream {
   onSession(session: UpstreamSession): void;
   /** No connection could be made. */
   onSessionFailed(session: UpstreamSession): void;
-  /** ALPN agreed on HTTP/1.1. */
-  onHttp1(): void;
+  /** The endpoint speaks HTTP/1.1 after all, or is reached in another way from now on: ask anew. */
+  onChanged(): void;
 }
 
 interface Waiting {
@@ -76,6 +76,7 @@ export class SessionPool implements SessionOwner {
   retire(): void {
     this.http1Until = 0;
     for (const session of [...this.sessions]) session.leave();
+    this.sendAway();
   }
 
   /** One connection more, unless one is on its way that has room for all who wait. */
@@ -111,10 +112,12 @@ export class SessionPool implements SessionOwner {
       if (!isHttp1) return this.serve(session);
     }
     this.http1Until = performance.now() + relearnMs;
-    const leaving = this.waiting;
-    this.waiting = [];
     session.destroy();
-    for (const { user } of leaving) user.onHttp1();
+    this.sendAway();
+  }
+
+  private sendAway(): void {
+    for (const { user } of this.waiting.splice(0)) user.onChanged();
   }
 
   onSettings(session: UpstreamSession): void {
@@ -128,10 +131,11 @@ export class SessionPool implements SessionOwner {
 
   onClosed(session: UpstreamSession): void {
     this.onLeaving(session);
-    if (session.connected) {
+    if (session.connected || session.isRetired) {
       if (this.waiting.length > 0) this.open(session.key, performance.now());
       return;
     }
+    this.endpoint.onConnectFailure(performance.now());
     const failed = this.waiting.filter((entry) => entry.purpose.key === session.key);
     this.waiting = this.waiting.filter((entry) => entry.purpose.key !== session.key);
     for (const { user } of failed) user.onSessionFailed(session);

@@ -112,9 +112,9 @@ export class UpstreamSession {
     return this.connected && !this.leaving && !this.closed && this.active < this.capacity;
   }
 
-  /** Neither closed nor on its way there: waiting for it makes sense. */
-  get isUsable(): boolean {
-    return !this.leaving && !this.closed;
+  /** It takes no new streams. */
+  get isRetired(): boolean {
+    return this.leaving;
   }
 
   /** Begins a stream; the caller gives it back with `release`. Null: the connection has just ended. */

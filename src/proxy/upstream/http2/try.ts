@@ -107,15 +107,15 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const { x } = this;
     x.touch(performance.now());
     x.upstreamTransportFailureReason = session.errorCode;
-    this.attempt.connectFailed();
+    this.attempt.avoidEndpoint();
     if (session.timedOut) this.fail(failures.connectTimeout);
     else this.fail(failures.connectFailure, tlsDetails('remote_connection_failure', session.errorCode));
   }
 
-  onHttp1(): void {
+  onChanged(): void {
     this.phase = 'idle';
     this.x.touch(performance.now());
-    this.attempt.useHttp1();
+    this.attempt.beginAgain();
   }
 
   private send(session: UpstreamSession): void {
@@ -134,6 +134,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const stream = session.request(requestHeaders(x, cluster, endpoint, upgradeTo), { endStream, waitForTrailers });
     if (stream === null) return this.fail({ ...failures.upstreamReset, retry: 'moved' });
     this.stream = stream;
+    x.sentOn(session.socket);
     own(stream, this, waitForTrailers);
     this.requestEnded = endStream;
     this.attempt.headSent = true;
