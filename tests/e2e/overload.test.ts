@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireProgram } from '../support/programs.ts';
@@ -142,19 +142,24 @@ await test('a client that pipelines without end does not keep others waiting', a
 await test('Unix sockets: one worker accepts, whoever asks by curl is served, and the log says no address', async (t) => {
   if (!requireProgram(t, 'curl')) return;
   const dir = mkdtempSync(join(tmpdir(), 'weir-unix-'));
-  chmodSync(dir, 0o700);
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const path = join(dir, 'listener.sock');
-  const { backend, rig } = await proxied(
-    t,
-    answering(() => hello),
-    { workers: 2, listener: { address: path } },
-  );
-  for (let i = 0; i < 4; i++) assert.equal((await runProgram('curl', ['-sS', '--unix-socket', path, 'http://a.test/'])).stdout, 'hello');
-  const sent = backend.connections.map(({ received }) => received).join('');
-  assert.doesNotMatch(sent, /x-forwarded-for/);
-  const [line] = await rig.logged(4);
-  assert.equal(line.downstream_remote_address, null);
+  const rows = [
+    { address: path, args: ['--unix-socket', path] },
+    { address: `@weir-test-${process.pid}`, args: ['--abstract-unix-socket', `weir-test-${process.pid}`] },
+  ];
+  for (const { address, args } of rows) {
+    const { backend, rig } = await proxied(
+      t,
+      answering(() => hello),
+      { workers: 2, listener: { address } },
+    );
+    for (let i = 0; i < 4; i++) assert.equal((await runProgram('curl', ['-sS', ...args, 'http://a.test/'])).stdout, 'hello');
+    const sent = backend.connections.map(({ received }) => received).join('');
+    assert.doesNotMatch(sent, /x-forwarded-for/);
+    const [line] = await rig.logged(4);
+    assert.equal(line.downstream_remote_address, null);
+  }
 });
 
 await test('an upgraded connection ends when it is silent for its own limit, or when its time is over', async (t) => {

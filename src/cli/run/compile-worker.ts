@@ -10,6 +10,7 @@ import type { FlatTables } from '../../model/events.ts';
 import { compileTables } from '../../proxy/route/compile.ts';
 import { certificatesOf } from './certs.ts';
 import { configDump, routeLines } from './dump.ts';
+import { withDevListener } from './dev-listener.ts';
 import type { CompilerData, FromCompiler, ToCompiler } from './protocol.ts';
 
 const port = parentPort;
@@ -61,14 +62,15 @@ async function explain({ body, bindings, resolved }: Extract<ToCompiler, { reado
   return await answerExplain({ ...current, limits, bindings, resolved }, body);
 }
 
-async function compile({ id, paths, stdin, options }: Extract<ToCompiler, { readonly type: 'compile' }>): Promise<FromCompiler> {
+async function compile({ id, paths, stdin, options, dev }: Extract<ToCompiler, { readonly type: 'compile' }>): Promise<FromCompiler> {
   const set = readSources(paths, stdin);
   const hash = createHash('sha256');
   for (const { file, text } of set.sources) hash.update(`${file}\0${text.length}\0`).update(text);
   for (const path of set.unreadable) hash.update(`${path}\0`);
   const sources = hash.digest('hex');
   if (`${sources} ${contentHash(files)}` === seen) return { type: 'unchanged', id };
-  const compiled = readCertificates(await compileSources(set.sources, options, memory, set.unreadable), certificates);
+  const read = readCertificates(await compileSources(set.sources, options, memory, set.unreadable), certificates);
+  const compiled = dev === null ? read : { ...read, snapshot: withDevListener(read.snapshot, dev) };
   const tables = compileTables(compiled.snapshot);
   // Only now: a failure above leaves everything as it was.
   ({ memory, certificates, files } = compiled);

@@ -18,6 +18,7 @@ import type { WorkerData } from '../../model/worker.ts';
 import { gateBytes } from '../../proxy/listen/gate.ts';
 import { MetricsAggregator } from '../../telemetry/aggregate.ts';
 import { Compiler } from './compiler.ts';
+import type { DevCertificate } from './dev-certificate.ts';
 import { exposeProcess } from './process-metrics.ts';
 
 export interface GatewayOptions {
@@ -32,6 +33,8 @@ export interface GatewayOptions {
   readonly accessLog: string | null;
   /** File of the access log; null: standard output. */
   readonly accessLogPath: string | null;
+  /** Development certificate; null: none. */
+  readonly dev: DevCertificate | null;
   /** Client connections of the process at a time; 0: no limit. */
   readonly maxConnections: number;
   /** 0: no bound. */
@@ -193,9 +196,9 @@ export class Gateway {
   }
 
   async #reload(reason: string): Promise<void> {
-    const { paths, stdin, translate } = this.#options;
+    const { paths, stdin, translate, dev } = this.#options;
     const began = performance.now();
-    const answer = await this.#compiler.ask({ type: 'compile', paths, stdin, options: translate });
+    const answer = await this.#compiler.ask({ type: 'compile', paths, stdin, options: translate, dev });
     if (answer.type === 'compiled') {
       this.#watcher?.alsoWatch(answer.files);
       this.#fileDiagnostics = answer.outcome.diagnostics;

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
@@ -19,6 +20,7 @@ export interface RunFlags {
   readonly accessLog: string;
   readonly logLevel: 'debug' | 'info' | 'warning' | 'error';
   readonly watch: boolean;
+  readonly devCertificate?: string;
   readonly maxConnections: number;
   /** Bytes; 0: no bound. */
   readonly maxMemory: number;
@@ -77,6 +79,14 @@ export function addRunOptions(command: Command): Command {
         .env('WEIR_LOG_LEVEL'),
     )
     .addOption(
+      new Option(
+        '--dev-certificate <host>',
+        'HTTPS on port 8443 beside the plain HTTP listener, with a self-signed certificate for HOST, made anew at each start',
+      )
+        .argParser(parseHostName)
+        .env('WEIR_DEV_CERTIFICATE'),
+    )
+    .addOption(
       new Option('--max-connections <n>', 'client connections at a time, over all listeners; 0 for no limit')
         .argParser(parseCount)
         .default(defaultMaxConnections(), 'three quarters of the file descriptors, at most 50000')
@@ -97,6 +107,14 @@ function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!Number.isInteger(workers) || workers < 1 || workers > 256) throw new InvalidArgumentError('write a number from 1 to 256.');
   return workers;
+}
+
+function parseHostName(text: string): string {
+  const host = text.toLowerCase();
+  const isName =
+    host.length <= 253 && /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/.test(host);
+  if (isIP(host) === 0 && !isName) throw new InvalidArgumentError('write a host name, for example localhost, or an IP address.');
+  return host;
 }
 
 function parseCount(text: string): number {

@@ -11,6 +11,8 @@ import type { Diagnostic } from '../../model/diagnostic.ts';
 import { logFormat } from '../../telemetry/access-log.ts';
 import { countBy, diagnosticText, exitCode, print, wantsColor } from '../shared.ts';
 import { version } from '../version.ts';
+import { devCertificate } from './dev-certificate.ts';
+import { devPort } from './dev-listener.ts';
 import { Gateway } from './gateway.ts';
 import type { RunFlags } from './options.ts';
 
@@ -80,6 +82,10 @@ async function start(given: RunFlags, hooks: RunHooks): Promise<RunningProcess> 
       `listening on ${boundTo(binding)}`,
       binding.listener.replace(/\/udp$/, '').endsWith(`:${binding.port}`) ? {} : { listener: binding.listener },
     );
+  if (flags.devCertificate !== undefined)
+    log.warning(
+      `a development certificate for ${flags.devCertificate}, which nobody should trust, serves on port ${flags.mapPort.get(devPort) ?? devPort}`,
+    );
   log.info(`admin address ${adminUrl}`);
   log.info(`ready in ${Math.round(performance.now())} ms`, { workers: gateway.workersReady, revision: state.revision });
   return { gateway, adminUrl, quit };
@@ -139,6 +145,7 @@ function createGateway(flags: RunFlags, accessLog: string | null, log: Log): Gat
         workers: flags.workers,
         ports: flags.mapPort,
         watch: flags.watch,
+        dev: flags.devCertificate === undefined ? null : devCertificate(flags.devCertificate, Date.now()),
         maxConnections: flags.maxConnections,
         maxMemoryBytes: flags.maxMemory,
         accessLog,

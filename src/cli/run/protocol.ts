@@ -1,5 +1,6 @@
 import type { TranslateOptions } from '../../dialects/dialect.ts';
 import type { WatchedFile } from '../../dialects/secrets.ts';
+import type { DevCertificate } from './dev-certificate.ts';
 import type { Binding, CompileOutcome, ResolvedEndpoints } from '../../model/events.ts';
 
 /** `workerData` of the compile worker. */
@@ -16,6 +17,8 @@ export type ToCompiler =
       readonly paths: readonly string[];
       readonly stdin: string | null;
       readonly options: TranslateOptions;
+      /** Serves on an HTTPS listener of its own; null: there is none. */
+      readonly dev: DevCertificate | null;
     }
   /** Routes of the current snapshot for the first page and Envoy's dump. */
   | { readonly type: 'dump'; readonly id: number }

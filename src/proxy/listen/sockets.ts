@@ -6,9 +6,10 @@ import { Intake } from './intake.ts';
 import type { Gate } from './gate.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
 
-/** An address that begins so is a Unix socket's (Envoy's pipe). */
-function isPath(address: string): boolean {
-  return address.startsWith('/');
+/** Path of a Unix socket, as systems take it; null for an IP address. `@name` is an abstract one (Envoy's pipe). */
+function pathOf(address: string): string | null {
+  if (address.startsWith('@')) return `\0${address.slice(1)}`;
+  return address.startsWith('/') ? address : null;
 }
 
 /** Connections that wait to be accepted, per worker. */
@@ -61,7 +62,7 @@ export class Sockets {
         known.runtime = runtime;
         continue;
       }
-      if (isPath(binding.address) && this.index !== 0) continue;
+      if (pathOf(binding.address) !== null && this.index !== 0) continue;
       const reason = await this.open(key, binding, runtime);
       if (reason !== null) failed.push({ listener: binding.listener, reason });
     }
@@ -85,7 +86,8 @@ export class Sockets {
     });
     return new Promise((resolve) => {
       server.once('error', (error) => resolve(error.message));
-      const place = isPath(binding.address) ? { path: binding.address } : { host: binding.address, port: binding.port, reusePort: true };
+      const path = pathOf(binding.address);
+      const place = path === null ? { host: binding.address, port: binding.port, reusePort: true } : { path };
       server.listen({ ...place, backlog, exclusive: true }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => this.worker.onFault(error));
