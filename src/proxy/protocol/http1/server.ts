@@ -433,7 +433,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
   /** HTTP/2 begins with what no HTTP/1 request is. True: the connection is its code's from now on, or waits for the rest of the preface. */
   private mayBeHttp2(): boolean {
     const { at, input, worker } = this;
-    if (input.buffer === null || at.config.http2 === false) return false;
+    if (input.buffer === null || at.config.http2 === false || this.tls?.alpn === 'http/1.1') return false;
     const begins = beginsHttp2(input.buffer, input.from, input.to);
     if (begins === 'more') this.head.reset();
     if (begins !== 'yes') return begins === 'more';
