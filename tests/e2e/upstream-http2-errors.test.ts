@@ -227,6 +227,12 @@ describe('after the head of the response', () => {
       'upstream_reset_after_response_started{remote_reset}',
     ],
     [
+      'RST_STREAM with NO_ERROR in place of the end',
+      (c, s) => c.send(c.head(s, ok, false), c.data(s, 'part', false), reset(s, 0)),
+      'UR',
+      'upstream_reset_after_response_started{remote_reset}',
+    ],
+    [
       'the end of the connection',
       (c, s) => {
         c.send(c.head(s, ok, false), c.data(s, 'part', false));

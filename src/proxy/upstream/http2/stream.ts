@@ -1,4 +1,5 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import { Readable } from 'node:stream';
 
 /** Who is told of a stream's events. */
 export interface StreamOwner {
@@ -18,15 +19,32 @@ export interface StreamOwner {
 }
 
 const owner = Symbol('owner');
+const cut = Symbol('cut');
 
 /** A stream with its owner: the listeners are the same functions for all of them, with no closure for each. */
 export interface OwnedStream extends ClientHttp2Stream {
   [owner]?: StreamOwner | null;
+  [cut]?: boolean;
+}
+
+/**
+ * node:http2 tells of the end of a body in the same words whether END_STREAM came or RST_STREAM with NO_ERROR. It is pushed before
+ * the stream counts as closed in the first case only.
+ */
+function push(this: OwnedStream, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null) this[cut] ??= this.closed;
+  return Readable.prototype.push.call(this, chunk, encoding);
+}
+
+/** After `end`: the peer left the body without an end. */
+export function wasCut(stream: OwnedStream): boolean {
+  return stream[cut] === true;
 }
 
 /** Tells `to` of the stream's events from now on. */
 export function own(stream: OwnedStream, to: StreamOwner, wantsTrailers: boolean): void {
   stream[owner] = to;
+  stream.push = push;
   stream.on('error', onError);
   stream.on('headers', onHeaders);
   stream.on('response', onResponse);

@@ -14,7 +14,7 @@ import { maxInterim, responseLimits, type UpstreamTry } from '../try.ts';
 import { requestHeaders, responseBytes, trailerBytes, trailerObject } from './headers.ts';
 import { SessionPool, type SessionUser } from './pool.ts';
 import type { UpstreamSession } from './session.ts';
-import { awaitDrain, disown, own, type OwnedStream, type StreamOwner } from './stream.ts';
+import { awaitDrain, disown, own, type OwnedStream, type StreamOwner, wasCut } from './stream.ts';
 
 /** Error codes of RST_STREAM (RFC 9113 §7). */
 const protocolError = 1;
@@ -300,6 +300,8 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
 
   onEnd(): void {
     this.x.touch(performance.now());
+    // What is missing is told of by `onClose`.
+    if (this.stream !== null && wasCut(this.stream)) return;
     if (this.phase === 'body') return this.endOfResponse();
     if (this.phase === 'tunnel') {
       this.tunnelEnded = true;
