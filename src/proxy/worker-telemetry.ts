@@ -90,8 +90,9 @@ export class WorkerTelemetry implements Telemetry {
   }
 
   connectionHandedOver(listener: string): void {
-    const { cxTotal, cxActive, httpCxTotal, httpCxActive } = this.listener(listener);
-    for (const counter of [cxTotal, cxActive, httpCxTotal, httpCxActive]) counter.add(-1);
+    const { cxTotal, httpCxTotal } = this.listener(listener);
+    cxTotal.add(-1);
+    httpCxTotal.add(-1);
   }
 
   /** This worker refuses new requests, or does so no more. */

@@ -17,6 +17,8 @@ const lookMs = 1000;
 /** Connection preface and an empty SETTINGS frame (RFC 9113 §3.4). */
 const prefaceBytes = 24 + 9;
 const maxFree = 256;
+/** Looks at a connection that is to end and does not move, until it is cut. */
+const maxStuckLooks = 3;
 
 const flood = { flag: 'DPE', details: 'http2.control_frame_flood' } as const;
 const ignore = (): void => undefined;
@@ -36,6 +38,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
   private readonly openedAt: number;
   private idleSince: number;
   private isClosed = false;
+  private stuckLooks = 0;
+  private lastWindow = 0;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection) {
     super();
@@ -52,8 +56,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     this.pool = pool;
     socket.on('error', ignore);
     socket.once('close', () => this.onClosed());
-    // Sockets stay open for writing after the client's FIN: what is under way is answered, then the connection closes.
-    socket.once('end', () => this.goAway());
+    // A client of HTTP/2 that has closed its side opens no window any more and cannot ask for the rest: it is gone.
+    socket.once('end', () => this.close());
     if (peeked !== null && peeked.length > 0) socket.unshift(peeked);
     this.session = performServerHandshake(socket, sessionOptions(at.config.limits));
     // What was read before goes to the session; this only has the socket read on.
@@ -136,6 +140,7 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     if (this.isClosed) return;
     // A client that does not close its side after our last frame does not hold the socket.
     if (session.destroyed) return void socket.destroy();
+    if (session.closed && this.isStuck()) return this.close();
     const received = socket.bytesRead;
     let waiting = 0;
     for (const stream of this.streams) waiting += stream.waiting;
@@ -147,6 +152,18 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     if (isOld || worker.draining || this.at.closing) this.goAway();
     if (this.streams.size === 0 && now >= idleAt(this.at, this.idleSince)) this.goAway();
     worker.wheel.arm(this.deadline, now + lookMs);
+  }
+
+  /**
+   * After GOAWAY, nothing more is read and nothing is written: node:http2 is left so by a client that says GOAWAY and then
+   * nonsense, and does not even see the client go.
+   */
+  private isStuck(): boolean {
+    const { outboundQueueSize = 0, remoteWindowSize = 0 } = this.session.state;
+    const isWaiting = outboundQueueSize > 0 || this.streams.size === 0;
+    this.stuckLooks = isWaiting && remoteWindowSize === this.lastWindow ? this.stuckLooks + 1 : 0;
+    this.lastWindow = remoteWindowSize;
+    return this.stuckLooks >= maxStuckLooks;
   }
 
   private cut(): void {

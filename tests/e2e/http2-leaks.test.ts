@@ -1,0 +1,172 @@
+/** Whatever ends an HTTP/2 connection or stream, and wherever: nothing of it is left. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { atRest, levels } from '../soak/leak-scenario.ts';
+import { chaosBackend, randomFrom } from '../support/chaos.ts';
+import { block, flag, frame, frameType, get, preface, uint32 } from '../support/h2-frames.ts';
+import { eventually } from '../support/program.ts';
+import { requireProgram } from '../support/programs.ts';
+import { startRunning } from '../support/running.ts';
+
+const run = promisify(execFile);
+
+/** User-space memory that one stuck response may hold, MiB: a read buffer of 256 KiB, one more under way, and small change. */
+const perStreamMiB = 0.75;
+
+async function still(level: () => number): Promise<void> {
+  let last = level();
+  let since = performance.now();
+  await eventually(() => {
+    const now = level();
+    if (Math.abs(now - last) > 1) {
+      last = now;
+      since = performance.now();
+    }
+    return performance.now() - since > 1000;
+  });
+}
+
+await test('200 streams of 4 clients that read nothing of 50 MB each leave memory flat', { timeout: 120_000 }, async (t) => {
+  const { program, port } = await startRunning(t, 10, { inside: true });
+  const before = program.rss;
+  const clients: ClientHttp2Session[] = [];
+  t.after(() => clients.forEach((client) => client.destroy()));
+  for (let i = 0; i < 4; i++) {
+    const client = connectHttp2(`http://127.0.0.1:${port}`);
+    client.on('error', () => undefined);
+    clients.push(client);
+    for (let k = 0; k < 50; k++) {
+      const stream = client.request({ ':path': '/stable/big?bytes=52428800', ':authority': 'load.test' });
+      stream.on('error', () => undefined);
+      await once(stream, 'response');
+    }
+  }
+  await still(() => program.rss);
+  const { buffersMiB } = await levels(program);
+  t.diagnostic(
+    `${Math.round(before)} MiB before, ${Math.round(program.rss)} MiB with 200 streams nobody reads, ${Math.round(buffersMiB)} of it buffers`,
+  );
+  assert.ok(buffersMiB < 200 * perStreamMiB, `${buffersMiB.toFixed(0)} MiB of buffers for 200 streams`);
+  for (const client of clients) client.destroy();
+  assert.ok(await atRest(program), 'nothing is left of the streams');
+});
+
+const head = (method: string): Buffer => block([[':method', method], ...get('/stable/x', 'load.test').slice(1)]);
+const data = (bytes: number, end: boolean, stream: number): Buffer =>
+  frame(frameType.data, end ? flag.endStream : 0, stream, Buffer.alloc(bytes, 'u'));
+const hello = Buffer.concat([preface, frame(frameType.settings, 0, 0)]);
+const ends = flag.endHeaders | flag.endStream;
+const conversations: readonly Buffer[] = [
+  Buffer.concat([hello, frame(frameType.headers, ends, 1, head('GET'))]),
+  Buffer.concat([hello, ...Array.from({ length: 20 }, (_, i) => frame(frameType.headers, ends, 1 + 2 * i, head('GET')))]),
+  Buffer.concat([hello, frame(frameType.headers, flag.endHeaders, 1, head('POST')), data(16_000, false, 1), data(16_000, true, 1)]),
+  Buffer.concat([
+    hello,
+    frame(frameType.headers, flag.endHeaders, 1, head('POST')),
+    data(9000, false, 1),
+    frame(frameType.rstStream, 0, 1, uint32(8)),
+  ]),
+  Buffer.concat([hello, frame(frameType.headers, ends, 1, head('GET')), frame(frameType.rstStream, 0, 1, uint32(0))]),
+  Buffer.concat([
+    hello,
+    frame(
+      frameType.headers,
+      flag.endHeaders,
+      1,
+      block([[':method', 'CONNECT'], [':protocol', 'websocket'], ...get('/stable/x', 'load.test').slice(1)]),
+    ),
+    data(100, true, 1),
+  ]),
+  Buffer.concat([
+    hello,
+    frame(frameType.headers, flag.endHeaders, 1, head('POST')),
+    frame(frameType.headers, ends, 1, block([['x-t', 'v']])),
+  ]),
+  Buffer.concat([
+    hello,
+    frame(frameType.headers, ends, 1, head('GET')),
+    frame(frameType.goaway, 0, 0, Buffer.alloc(8)),
+    Buffer.alloc(40, 0xff),
+  ]),
+];
+
+/** Sends a part of a conversation or all of it, takes a part of the answer, with or without opening windows, and is gone. */
+async function chaosClient(port: number, random: (below: number) => number): Promise<void> {
+  const socket: Socket = connect({ host: '127.0.0.1', port, allowHalfOpen: random(4) === 0 });
+  socket.on('error', () => undefined);
+  const whole = conversations[random(conversations.length)];
+  const part = random(2) === 0 ? whole : whole.subarray(0, random(whole.length));
+  const enough = random(3) === 0 ? 0 : random(100_000);
+  const patienceMs = random(60);
+  const end = random(3);
+  const leave = (): void => {
+    if (end === 0) socket.resetAndDestroy();
+    else if (end === 1) socket.destroy();
+    else {
+      socket.end();
+      setTimeout(() => socket.destroy(), 20);
+    }
+  };
+  let taken = 0;
+  socket.on('connect', () => socket.write(part));
+  socket.on('data', (chunk: Buffer) => {
+    taken += chunk.length;
+    if (taken >= enough) leave();
+  });
+  socket.on('end', leave);
+  setTimeout(leave, patienceMs);
+  await once(socket, 'close').catch(() => undefined);
+}
+
+await test('clients and upstreams that break off at random points leave nothing behind', { timeout: 120_000 }, async (t) => {
+  const chaos = await chaosBackend(5);
+  const upstreams = new Set<Socket>();
+  chaos.on('connection', (socket) => upstreams.add(socket));
+  t.after(() => chaos.close());
+  const address = chaos.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const { program, port } = await startRunning(t, 10, { inside: true }, address.port);
+  assert.ok(await atRest(program));
+  const before = await levels(program);
+  const random = randomFrom(23);
+  const crowd = async (): Promise<void> => {
+    for (let i = 0; i < 80; i++) await chaosClient(port, random);
+  };
+  await Promise.all(Array.from({ length: 24 }, crowd));
+  assert.ok(await atRest(program), `still under way: ${JSON.stringify(await program.upstream())}`);
+  for (const socket of upstreams) socket.destroy();
+  assert.ok(
+    await eventually(async () => (await program.upstream()).connections === 0),
+    'the upstream connections are gone with their server',
+  );
+  const same = await eventually(() => program.sockets <= before.sockets + 2);
+  assert.ok(same, `${before.sockets} sockets before, ${program.sockets} after`);
+  assert.equal((await levels(program)).timers, before.timers);
+  assert.doesNotMatch(program.stderr, /a bug ended one exchange|worker died/);
+});
+
+await test('100,000 requests over HTTP/2 leave memory, sockets and timers flat', { timeout: 180_000 }, async (t) => {
+  if (!requireProgram(t, 'h2load')) return;
+  const { program, port } = await startRunning(t, 10, { inside: true });
+  const load = async (): Promise<void> => {
+    const args = ['-n', '10000', '-c', '8', '-m', '32', '-H', ':authority: load.test', `http://127.0.0.1:${port}/stable/x`];
+    const { stdout } = await run('h2load', args);
+    assert.match(stdout, /10000 succeeded, 0 failed/);
+    assert.match(stdout, /10000 2xx/);
+  };
+  for (let i = 0; i < 5; i++) await load();
+  assert.ok(await atRest(program));
+  const early = await levels(program);
+  for (let i = 0; i < 5; i++) await load();
+  assert.ok(await atRest(program));
+  const late = await levels(program);
+  t.diagnostic(`${JSON.stringify(early)} then ${JSON.stringify(late)}`);
+  assert.ok(late.rssMiB - early.rssMiB < 40, `memory ${early.rssMiB} MiB, then ${late.rssMiB} MiB`);
+  assert.ok(late.timers <= early.timers + 2, `timers ${early.timers}, then ${late.timers}`);
+  assert.ok(late.sockets <= early.sockets + 300, `sockets ${early.sockets}, then ${late.sockets}`);
+});
