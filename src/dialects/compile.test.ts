@@ -57,6 +57,7 @@ test('three dialects become one snapshot', async () => {
       [8080, 'istio'],
       [8081, 'gateway-api'],
       [8000, 'kong'],
+      [8443, 'kong'],
     ],
   );
   for (const listener of snapshot.listeners)
@@ -190,7 +191,13 @@ test('weights that are all 0 are told', async () => {
 
 test("a listener on Kong's port takes it", async () => {
   const { diagnostics, snapshot } = await compile({ 'a.yaml': gateway.replace('8080', '8000'), 'k.yaml': kong(80) });
-  assert.equal(snapshot.listeners.length, 1);
+  assert.deepEqual(
+    snapshot.listeners.map(({ port, dialect }) => [port, dialect]),
+    [
+      [8000, 'istio'],
+      [8443, 'kong'],
+    ],
+  );
   assert.equal(told(diagnostics, 'WR0602').length, 1);
 });
 

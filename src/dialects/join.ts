@@ -84,7 +84,7 @@ function conflict(listener: Listener, holder: Listener): Diagnostic {
       'WR0602',
       listener.origin,
       ref,
-      `port ${listener.port} belongs to ${nameOf(holder)}; the Kong routes have no listener`,
+      `port ${listener.port} belongs to ${nameOf(holder)}: Kong's routes are not served there`,
       {
         hint: `Give ${holder.origin.kind} ${holder.origin.name} another port: Kong documents listen on Kong's own.`,
       },

@@ -153,7 +153,7 @@ describe('live', () => {
 
   async function ask(files: readonly string[]): Promise<number> {
     const { snapshot } = await compile(files, portOf(backend));
-    const gateways = snapshot.listeners.filter(({ kind }) => kind === 'gateway');
+    const gateways = snapshot.listeners.filter(({ kind, chains }) => kind === 'gateway' && chains === undefined);
     const bindings = gateways.map(({ name }) => ({ listener: name, address: '127.0.0.1', port }));
     await rig.applyTables(compileTables(snapshot), bindings);
     return (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' }, redirect: 'manual' })).status;

@@ -71,7 +71,7 @@ async function served(
 }
 
 test('port 8443: certificates by SNI, snis of routes, https alone, HTTP/2', async (t) => {
-  if (!requireProgram(t, 'curl')) return;
+  if (!requireProgram(t, 'curl') || !requireProgram(t, 'openssl')) return;
   const route = (name: string, more: object): object => ({ name, ...more });
   const { http, https, dump } = await served(t, {
     ...everything,
@@ -97,8 +97,10 @@ test('port 8443: certificates by SNI, snis of routes, https alone, HTTP/2', asyn
   assert.equal(await curl(`http://example.com:${http}/both`), '200 1.1 plain http');
   assert.match(await curl(`http://example.com:${http}/secure`, '-i'), /^426 1.1 .*upgrade: TLS\/1.2/is);
   assert.match(await curl(`http://example.com:${http}/moved`, '-i'), /^301 1.1 .*location: https:\/\/example.com/is);
-  // Nobody's name: Weir has no certificate of its own to show.
-  assert.match(await curl(`https://nobody.example.net:${https}/both`), /^curl (35|56)/);
+  // Nobody's name: Kong shows a certificate that it signed itself, which no client trusts.
+  assert.equal(await curl(`https://nobody.example.net:${https}/both`), 'curl 60');
+  assert.equal(await curl(`https://nobody.example.net:${https}/both`, '-k'), '200 2 plain https');
+  assert.match((await openssl(https, 'nobody.example.net', 'GET / HTTP/1.0\r\n\r\n'))?.subject ?? '', /Weir development certificate/);
   const text = await dump();
   assert.match(text, /kong\/Certificate/);
   assert.doesNotMatch(text, /PRIVATE KEY/);
@@ -205,7 +207,11 @@ test('stream routes: tcp by source and port, tls that ends, tls that passes, udp
     services: [
       service('db', 'tcp', backend, { protocols: ['tcp'], sources: [{ ip: '127.0.0.0/8' }], destinations: [{ port: tcp }] }),
       service('far', 'tcp', 1, { protocols: ['tcp'], sources: [{ ip: '192.0.2.0/24' }], destinations: [{ port: tcp }] }),
-      service('ended', 'tcp', backend, { protocols: ['tls'], snis: ['db.example.com'], destinations: [{ port: tls }] }),
+      service('ended', 'tcp', backend, {
+        protocols: ['tls'],
+        snis: ['db.example.com', 'nobody.example.net'],
+        destinations: [{ port: tls }],
+      }),
       service('wrapped', 'tls', secret, { protocols: ['tls'], snis: ['wrap.example.com'], destinations: [{ port: tls }] }),
       service('passed', 'tls_passthrough', secret, {
         protocols: ['tls_passthrough'],
@@ -233,5 +239,6 @@ test('stream routes: tcp by source and port, tls that ends, tls that passes, udp
   assert.deepEqual(await openssl(tls, 'wrap.example.com', 'three\n'), { subject: 'CN = example.com', reply: 'passed three\n' });
   assert.deepEqual(await openssl(tls, 'backend.internal', 'four\n'), { subject: 'CN = backend', reply: 'passed four\n' });
   assert.equal(await openssl(tls, 'else.example.com', 'five\n'), null);
+  assert.match((await openssl(tls, 'nobody.example.net', 'x\n'))?.subject ?? '', /Weir development certificate/);
   assert.equal(await client.ask('six', udp), 'dns six');
 });

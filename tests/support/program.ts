@@ -43,6 +43,8 @@ export class Program {
     const { workers = 2, drainTimeout = '45s', args = [] } = options;
     const flags = ['--workers', String(workers), '--admin', '127.0.0.1:0', '--bind', '127.0.0.1', '--drain-timeout', drainTimeout];
     const inside = options.inside === true;
+    // Kong documents listen on 8443 too, and tests run side by side.
+    if (!args.some((one) => one.startsWith('8443:'))) flags.push('--map-port', '8443:0');
     const command = ['run', '-f', path, ...flags, '--access-log', 'off', '--log-format', 'text', ...args];
     const child = spawn(executable, command, {
       stdio: ['ignore', 'ignore', 'pipe', ...(inside ? ['ipc' as const] : [])],

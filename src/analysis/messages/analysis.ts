@@ -12,7 +12,7 @@ export const analysisMessages = {
     severity: 'warning',
     title: "Kong's port is taken by another listener",
     explanation:
-      "Kong documents bring no listener of their own: they listen on Kong's 8000. Where another resource claims that port, Kong's routes have no listener.",
+      "Kong documents bring no listener of their own: they listen on Kong's 8000 and, with TLS, 8443. Where another resource claims one of these ports, Kong's routes are not served there.",
   },
   WR0603: {
     severity: 'warning',

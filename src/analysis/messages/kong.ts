@@ -56,9 +56,9 @@ export const kongMessages = {
   },
   WR0410: {
     severity: 'info',
-    title: "Kong's HTTPS port is not opened",
+    title: 'Development certificate on the HTTPS port',
     explanation:
-      "Kong's proxy listens on 8443 for HTTPS and shows a certificate that it signed itself where no SNI fits. Weir shows none that nobody gave it: 8443 is opened once a certificate has an SNI, and a connection for a name without one is closed. A certificate with the SNI `*` is for all other names.",
+      "Kong's proxy listens on 8443 for HTTPS and shows a certificate that it signed itself where no SNI fits; so does Weir. Its subject says what it is, and no client trusts it. It is made anew by each process. A certificate with the SNI `*` takes its place.",
   },
   WR0411: {
     severity: 'info',
@@ -97,6 +97,7 @@ export const kongMessages = {
   WR0417: {
     severity: 'warning',
     title: 'Stream route for TLS without a certificate',
-    explanation: 'TLS of a `tls` route ends here, which needs a certificate whose SNI fits. There is none: the connections are closed.',
+    explanation:
+      'TLS of a `tls` route ends here, and no certificate has an SNI that fits. As Kong does, Weir shows one that it signed itself, which no client trusts.',
   },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -1,7 +1,9 @@
 /** Kong's certificates, server names and authorities as secrets of the snapshot. */
 import { z } from 'zod';
+import type { Origin } from '../../model/origin.ts';
 import type { Secret } from '../../model/tls.ts';
 import { lazily } from '../check.ts';
+import { developmentCertificate } from '../development-certificate.ts';
 import type { Directory } from './directory.ts';
 import type { Located, Reference } from './entity.ts';
 
@@ -19,15 +21,21 @@ export interface ShownCertificate {
   readonly certificates: readonly string[];
 }
 
+/** Secret of the certificate that Kong's ports show where no server name fits. */
+export const developmentSecret = 'kong/development';
+
 export class CertificateBook {
   readonly #directory: Directory;
+  readonly #origin: Origin;
   /** By secret name: what is used, and nothing else, goes into the snapshot. */
   readonly #used = new Map<string, Secret>();
   readonly #names = new Map<string, readonly string[]>();
   readonly shown: readonly ShownCertificate[];
 
-  constructor(directory: Directory) {
+  /** `origin`: of the certificate that is made here. */
+  constructor(directory: Directory, origin: Origin) {
     this.#directory = directory;
+    this.#origin = origin;
     const exact = new Map<Located, string[]>();
     const wide: { readonly name: string; readonly located: Located }[] = [];
     for (const { entity } of directory.all('SNI')) {
@@ -52,10 +60,16 @@ export class CertificateBook {
       ...wide
         .toSorted((a, b) => rank(b.name) - rank(a.name))
         .map(({ name, located }) => ({ names: name === '*' ? [] : [name], certificates: this.#secretsOf(located) })),
+      ...(this.#names.has('*') ? [] : [{ names: [], certificates: this.#development() }]),
     ];
   }
 
-  /** Secrets that are shown for a server name of a route; empty: none is. */
+  /** False: names without a certificate are shown one that Weir signed itself. */
+  get hasDefault(): boolean {
+    return this.#names.has('*');
+  }
+
+  /** Secrets that are shown for a server name of a route; empty: its certificate is broken. */
   certificatesFor(name: string): readonly string[] {
     const own = plainName(name);
     const dot = own.indexOf('.');
@@ -63,7 +77,18 @@ export class CertificateBook {
     const found = [own, dot < 0 ? '' : `*${own.slice(dot)}`, last < 0 ? '' : `${own.slice(0, last)}.*`, '*'].find((one) =>
       this.#names.has(one),
     );
-    return found === undefined ? [] : (this.#names.get(found) ?? []);
+    return found === undefined ? this.#development() : (this.#names.get(found) ?? []);
+  }
+
+  /** Kong shows a certificate of its own to clients that ask for a name without one. */
+  #development(): readonly string[] {
+    this.#used.set(developmentSecret, {
+      name: developmentSecret,
+      ...developmentCertificate(['localhost']),
+      ca: null,
+      origin: this.#origin,
+    });
+    return [developmentSecret];
   }
 
   /** Secret with the client certificate that a service or an upstream shows; null: it is not there or broken. */

@@ -1,7 +1,7 @@
 /** Kong routes for tcp, tls, tls_passthrough and udp: listeners on the ports that their destinations name. */
 import { isIP } from 'node:net';
 import type { ConnectionChain, L4Forward } from '../../model/chain.ts';
-import type { CertificateBook } from './certificates.ts';
+import { developmentSecret, type CertificateBook } from './certificates.ts';
 import { terminatingChains, type ChainBase } from './chains.ts';
 import type { Located } from './entity.ts';
 import { parseSni } from './hosts.ts';
@@ -111,12 +111,12 @@ function chainsOn(one: StreamRoute, port: number, udp: boolean, book: Certificat
     if ((protocol === 'udp') !== udp) continue;
     if (protocol === 'tls') {
       const ended = terminatingChains(book, { ...base, name: `${base.name}/tls` }, snis);
-      if (ended.every(({ tls }) => tls === null))
+      if (snis.length > 0 && ended.some((chain) => chain.tls?.certificates.includes(developmentSecret) === true))
         report.add(
           'WR0417',
           resource,
-          ['protocols'],
-          'no certificate is for its server names: TLS connections are closed',
+          ['snis'],
+          'names without a certificate are shown one that Weir signed itself, which no client trusts',
           certificateHint,
         );
       chains.push(...ended);

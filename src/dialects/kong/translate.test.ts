@@ -194,7 +194,7 @@ spec:
 
 test('upstreams alone open no port', () => {
   assert.deepEqual(load(`${head}upstreams: [{name: u, targets: [{target: "a:1"}]}]`).fragment.listeners, []);
-  assert.equal(load(`${head}consumers: [{username: a}]`).fragment.listeners.length, 1);
+  assert.equal(load(`${head}consumers: [{username: a}]`).fragment.listeners.length, 2);
 });
 
 const served = (plugin: string): string =>

@@ -36,7 +36,7 @@ export function translate(input: TranslateInput): Translation {
     services: buildServiceIndex(input.resources),
     upstreamsByHost: new Map(directory.all('Upstream').map((one) => [one.entity.label?.toLowerCase() ?? one.resource.key, one])),
     targets: new Map(kongUpstreamServices(resources).map((one) => [one.host, one])),
-    book: new CertificateBook(directory),
+    book: new CertificateBook(directory, resources[0].origin),
     report,
     upstreams: new Map(),
   };
@@ -84,17 +84,9 @@ export function translate(input: TranslateInput): Translation {
   const httpsName = socketName(bind, securePort);
   const base = { name: 'kong/https', sources: [], destinations: [], forward: null, origin };
   const https = terminatingChains(clusters.book, base, []);
-  const secure = placed.find(({ route }) => route.httpsRedirect !== undefined);
-  if (https.length === 0 && secure !== undefined)
-    report.add(
-      'WR0410',
-      secure.resource,
-      ['protocols'],
-      `port ${securePort} is not opened: no certificate has a server name, and Weir shows none that nobody gave it`,
-      certificateHint,
-    );
+  tellDevelopment(clusters, placed);
   const http = { ...httpBase, address: bind, origin, virtualHosts: hosts };
-  const where = [socketName(bind, proxyPort), ...(https.length === 0 ? [] : [httpsName])].join(', ');
+  const where = `${socketName(bind, proxyPort)}, ${httpsName}`;
   for (const { resource } of placed) served.set(resource.key, where);
   for (const { located } of streams) {
     const open = ports.filter(({ chains }) =>
@@ -108,7 +100,7 @@ export function translate(input: TranslateInput): Translation {
       listeners: resources.some((one) => one.kind !== 'Upstream' && one.kind !== 'Target')
         ? [
             { ...http, name: socketName(bind, proxyPort), port: proxyPort },
-            ...(https.length === 0 ? [] : [{ ...http, name: httpsName, port: securePort, chains: https }]),
+            { ...http, name: httpsName, port: securePort, chains: https },
             ...ports.map(({ port, udp, chains, located }) => ({
               ...httpBase,
               name: socketName(bind, port, udp),
@@ -129,6 +121,22 @@ export function translate(input: TranslateInput): Translation {
     },
     diagnostics: report.diagnostics,
   };
+}
+
+/** Told where TLS is meant: a route for https alone, or certificates. */
+function tellDevelopment({ book, directory, report }: ClusterContext, placed: readonly PlacedRoute[]): void {
+  if (book.hasDefault) return;
+  const secure = placed.find(({ route }) => route.httpsRedirect !== undefined);
+  const sni = directory.all('SNI').find(({ resource }) => !resource.broken);
+  const place = secure === undefined ? sni : { resource: secure.resource };
+  if (place !== undefined)
+    report.add(
+      'WR0410',
+      place.resource,
+      secure === undefined ? [] : ['protocols'],
+      `on port ${securePort} names without a certificate are shown one that Weir signed itself, which no client trusts`,
+      certificateHint,
+    );
 }
 
 const httpBase = {
