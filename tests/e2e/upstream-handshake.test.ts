@@ -55,10 +55,10 @@ class Bench {
   }
 
   /** Opens one connection and resolves with what its user heard, once it is gone. */
-  async open(onReady: (connection: UpstreamConnection) => void = () => undefined): Promise<readonly string[]> {
+  async open(onReady: (connection: UpstreamConnection) => void = () => undefined, timeoutMs = 5000): Promise<readonly string[]> {
     const heard: string[] = [];
     await new Promise<void>((resolve) => {
-      const connection = new UpstreamConnection(this.endpoint, this.context, 5000, performance.now());
+      const connection = new UpstreamConnection(this.endpoint, this.context, timeoutMs, performance.now());
       connection.user = {
         onConnected() {
           heard.push('ready');
@@ -138,6 +138,37 @@ describe('a handshake with an upstream', () => {
     assert.equal(bench.wheel.held.size, 0, 'no timer is left');
     assert.equal(bench.endpoint.idleCount, 0);
     assert.ok((await settled(before)) <= before, 'no socket is left');
+  });
+
+  it('with a changed byte never becomes a connection', async (t) => {
+    const pki = new Pki(t);
+    const server = await serve(t, pki);
+    const relay = await Relay.start(t, portOf(server));
+    // What is changed in lengths may make the reader wait: the wheel is turned by hand.
+    const bench = new Bench(tlsCluster([relay.port], { minVersion: 'TLSv1.3' }), [secretOf('ca', { ca: pki.ca })]);
+    let whole = 0;
+    await bench.open((connection) => {
+      whole = relay.passed.server;
+      connection.socket.write('x');
+    });
+    bench.wheel.start();
+    t.after(() => bench.wheel.stop());
+    let silent = 0;
+    const unseen: number[] = [];
+    for (let at = 0; at < whole; at += 3) {
+      relay.flip = { at, mask: 1 << (at % 8) };
+      bench.endpoint.sessions.clear();
+      const said = await bench.open((connection) => connection.socket.write('x'), 400);
+      const last = said.at(-1) ?? '';
+      if (last.endsWith('handshake_timed_out')) silent++;
+      // The version of a record is not looked at (RFC 8446 §5.1), and what comes after the handshake has not been read yet.
+      if (said[0] === 'ready') unseen.push(at);
+      else assert.match(last, /^closed TLS_error:/, `${at}: ${said.join()}`);
+    }
+    assert.ok(unseen.length <= 12, unseen.join());
+    assert.ok(silent < 20, `${silent} waited`);
+    assert.deepEqual(bench.faults, []);
+    assert.equal(bench.wheel.held.size, 0);
   });
 
   it('that never ends is cut by the connect timeout', async (t) => {

@@ -201,6 +201,28 @@ describe('what fails closed', () => {
     }
   });
 
+  it('a place that no socket can be connected to', async (t) => {
+    const pki = new Pki(t);
+    const secrets = [secretOf('ca', { ca: pki.ca })];
+    const long = `/${'x'.repeat(300)}`;
+    const clusters: readonly Cluster[] = [
+      clusterOf('b', [70_000]),
+      tlsCluster([70_000]),
+      tlsCluster([70_000], {}, { proxyProtocol: 'v2' }),
+      at(long),
+      at(`@${long}`),
+      at(long, { transport: 'tls', tls: clientTls() }),
+    ];
+    const reaching = await Reaching.start(t, { cluster: clusters[0], secrets });
+    for (const [i, cluster] of clusters.entries()) {
+      await reaching.change({ cluster, secrets });
+      assert.equal((await reaching.get()).status, 503);
+      const line = await reaching.lastLog(i + 1);
+      assert.equal(line['flags'], 'UF');
+      assert.match(String(line['reason']), /^(?:ERR_SOCKET_BAD_PORT|EINVAL)$/);
+    }
+  });
+
   it('tries another endpoint once when a handshake fails', async (t) => {
     if (!requireProgram(t, 'nginx')) return;
     const pki = new Pki(t);

@@ -11,6 +11,8 @@ export class Relay {
   port = 0;
   private readonly server: Server;
   cut: Cut = null;
+  /** Changes one byte of the server's, counted from the connection's first. */
+  flip: { readonly at: number; readonly mask: number } | null = null;
   readonly passed = { client: 0, server: 0 };
 
   private constructor(to: number) {
@@ -23,7 +25,9 @@ export class Relay {
         from.on('error', () => into.destroy());
         from.on('close', () => into.destroy());
         from.on('data', (bytes: Buffer) => {
-          const { cut } = this;
+          const { cut, flip } = this;
+          const at = side === 'server' && flip !== null ? flip.at - this.passed.server : -1;
+          if (flip !== null && at >= 0 && at < bytes.length) bytes[at] ^= flip.mask;
           const room = cut === null || cut.side !== side ? Infinity : cut.after - this.passed[side];
           const part = bytes.subarray(0, room);
           this.passed[side] += part.length;

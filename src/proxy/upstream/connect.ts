@@ -1,6 +1,6 @@
 /** Opens sockets towards upstreams: TCP or Unix, a PROXY header first where one is wanted, TLS on top. */
 import { connect, Socket } from 'node:net';
-import { connect as connectTls, TLSSocket } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions, TLSSocket } from 'node:tls';
 import { writeProxyV1, writeProxyV2 } from '../listen/proxy-protocol-write.ts';
 import type { EndpointState } from './endpoint.ts';
 import { identityCheck } from './tls/identity.ts';
@@ -38,23 +38,31 @@ export function agreedProtocol(socket: Socket): string {
  */
 export function openSocket(endpoint: EndpointState, options: OpenOptions): Socket {
   const { transport } = endpoint;
-  if (transport.failure !== null) return failed(transport.failure);
-  if (transport.tls !== null) return openTls(endpoint, transport, transport.tls, options);
+  if (transport.failure !== null) return failed(tlsReason(transport.failure));
+  try {
+    return transport.tls === null ? openPlain(endpoint, transport, options) : openTls(endpoint, transport, transport.tls, options);
+  } catch (error) {
+    // A port or a path that no socket takes.
+    return failed(error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'ERROR');
+  }
+}
+
+function failed(code: string): Socket {
+  const socket = new Socket();
+  socket.destroy(Object.assign(new Error('no socket'), { code, syscall: 'connect' }));
+  return socket;
+}
+
+function openPlain(endpoint: EndpointState, { proxyProtocol }: Transport, { purpose, read }: OpenOptions): Socket {
   const socket = connect({
     ...targetOf(endpoint),
     noDelay: true,
     allowHalfOpen: true,
     autoSelectFamily: false,
-    ...(options.read === null ? {} : { onread: { ...options.read } }),
+    ...(read === null ? {} : { onread: { ...read } }),
   });
   // Queued before anything else can be: the first bytes of the connection.
-  if (transport.proxyProtocol !== null) socket.write(proxyHeader(transport.proxyProtocol, options.purpose.client));
-  return socket;
-}
-
-function failed(reason: string): Socket {
-  const socket = new Socket();
-  socket.destroy(Object.assign(new Error('no transport'), { code: tlsReason(reason) }));
+  if (proxyProtocol !== null) socket.write(proxyHeader(proxyProtocol, purpose.client));
   return socket;
 }
 
@@ -66,7 +74,7 @@ function targetOf(endpoint: EndpointState): { readonly host: string; readonly po
 
 function openTls(endpoint: EndpointState, transport: Transport, tls: TransportTls, options: OpenOptions): TLSSocket {
   const { read } = options;
-  const { authority, client } = options.purpose;
+  const { authority } = options.purpose;
   const name = tls.sni ?? (authority === '' ? (endpoint.hostname ?? endpoint.address) : hostOf(authority));
   const servername = serverNameOf(name);
   const session = endpoint.sessions.take(name);
@@ -79,21 +87,11 @@ function openTls(endpoint: EndpointState, transport: Transport, tls: TransportTl
     ...(servername === '' ? {} : { servername }),
     ...(session === undefined ? {} : { session }),
   };
-  let socket: TLSSocket;
-  if (transport.proxyProtocol === null) {
-    // Passed on to node:net; the types of node:tls do not know these two.
-    const more = { autoSelectFamily: false, ...(read === null ? {} : { onread: { ...read } }) };
-    const settings = { ...common, ...targetOf(endpoint), ...more };
-    socket = connectTls(settings);
-    if (!endpoint.isUnix) socket.setNoDelay(true);
-  } else {
-    const raw = connect({ ...targetOf(endpoint), noDelay: true, allowHalfOpen: true, autoSelectFamily: false });
-    raw.write(proxyHeader(transport.proxyProtocol, client));
-    socket = connectTls({ ...common, socket: raw });
-    // The upper socket does not hear of a connect that failed, and its `onread` is not called when it is put on another socket.
-    raw.on('error', (error) => void socket.destroy(error));
-    if (read !== null) readAsStream(socket, read);
-  }
+  // A Unix socket may fail before `connect` of node:tls returns, which that does not bear.
+  const isDirect = transport.proxyProtocol === null && !endpoint.isUnix;
+  const socket = isDirect
+    ? connectDirect(endpoint, common, read)
+    : connectUpon(openPlain(endpoint, transport, { ...options, read: null }), common, read);
   socket.on('session', (ticket) => {
     if (endpoint.transport === transport) endpoint.sessions.give(name, ticket, socket.getProtocol() !== 'TLSv1.3');
   });
@@ -107,10 +105,23 @@ function openTls(endpoint: EndpointState, transport: Transport, tls: TransportTl
   return socket;
 }
 
-function readAsStream(socket: Socket, read: ReadInto): void {
-  socket.on('data', (chunk: Buffer) => {
-    if (!read.callback(chunk.length, chunk)) socket.pause();
-  });
+function connectDirect(endpoint: EndpointState, common: ConnectionOptions, read: ReadInto | null): TLSSocket {
+  // Passed on to node:net; the types of node:tls do not know these two.
+  const more = { autoSelectFamily: false, ...(read === null ? {} : { onread: { ...read } }) };
+  const settings = { ...common, ...targetOf(endpoint), ...more };
+  const socket = connectTls(settings);
+  socket.setNoDelay(true);
+  return socket;
+}
+
+function connectUpon(raw: Socket, common: ConnectionOptions, read: ReadInto | null): TLSSocket {
+  let socket: TLSSocket | null = null;
+  // The upper socket does not hear of a connect that failed.
+  raw.on('error', (error) => void socket?.destroy(error));
+  socket = connectTls({ ...common, socket: raw });
+  // Nor is `onread` called of a socket upon another.
+  if (read !== null) socket.on('data', (chunk: Buffer) => void (read.callback(chunk.length, chunk) || socket.pause()));
+  return socket;
 }
 
 function proxyHeader(version: 'v1' | 'v2', client: ClientEnds | null): Buffer {

@@ -30,6 +30,15 @@ const rows: readonly [what: string, names: readonly string[], expected: readonly
   ['the common name', [], ['common.test'], false],
 ];
 
+describe('a name that can be in no certificate', () => {
+  it('is in none, and nothing is thrown', (t) => {
+    const { raw } = new X509Certificate(new Pki(t).issue({ names: ['DNS:a.test'] }).certificate);
+    for (const name of ['a.te\0st', ' ', '*', '.', 'é', 'x'.repeat(10_000)])
+      assert.ok(identityCheck([name])('a', { raw }) instanceof Error);
+    assert.ok(identityCheck(['a.test'])('a', { raw: Buffer.from('no certificate') }) instanceof Error);
+  });
+});
+
 describe('the name in a certificate', () => {
   it('is one of the expected, of its own type', (t) => {
     const pki = new Pki(t);
