@@ -80,19 +80,14 @@ const [digest, pin] = ['ab'.repeat(32), `${'A'.repeat(43)}=`];
 const serverFiles = { serverCertificate: 'a.crt', privateKey: 'a.key' };
 
 /** TLS of a DestinationRule at one place, by what may be said of it. */
-const clientSettings: readonly object[] = [
-  { mode: 'SIMPLE' },
-  { mode: 'SIMPLE', caCertificates: 'ca.crt' },
-  { mode: 'MUTUAL', credentialName: 'web' },
-  { mode: 'MUTUAL', clientCertificate: 'a.crt', privateKey: 'a.key' },
-];
-const rules: readonly Record<string, unknown>[] = clientSettings.flatMap((tls) => {
-  const policies: readonly object[] = [{ tls }, { portLevelSettings: [{ port: { number: 80 }, tls }] }];
-  return policies.flatMap((trafficPolicy) => [
-    networking('DestinationRule', 's', { host: 's.example', trafficPolicy, subsets: [{ name: 'v1', labels: { v: '1' } }] }),
-    networking('DestinationRule', 's', { host: 's.example', subsets: [{ name: 'v1', labels: { v: '1' }, trafficPolicy }] }),
-  ]);
-});
+const clientSettings = { mode: 'MUTUAL', clientCertificate: 'a.crt', privateKey: 'a.key', caCertificates: 'ca.crt' };
+const rules: readonly Record<string, unknown>[] = [
+  { tls: clientSettings },
+  { portLevelSettings: [{ port: { number: 80 }, tls: clientSettings }] },
+].flatMap((trafficPolicy) => [
+  networking('DestinationRule', 's', { host: 's.example', trafficPolicy, subsets: [{ name: 'v1', labels: { v: '1' } }] }),
+  networking('DestinationRule', 's', { host: 's.example', subsets: [{ name: 'v1', labels: { v: '1' }, trafficPolicy }] }),
+]);
 /** Something is forwarded at layer 4, and reached over TLS. */
 const bytes: readonly object[] = [
   networking('Gateway', 'bytes', {
@@ -122,11 +117,19 @@ const forwarded = networking('VirtualService', 'bytes', {
   ],
   tls: [{ match: [{ sniHosts: ['db.example'] }], route: [{ destination: { host: 'db.example' } }, { destination, weight: 1 }] }],
 });
-const bytesRule = networking('DestinationRule', 'db', { host: 'db.example', trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } });
+/** Settings of connections at the four places where they may stand. */
+const anyPool = { connectionPool: { tcp: { connectTimeout: '3s' } } };
+const ofPort = { portLevelSettings: [{ port: { number: 5432 }, ...anyPool }] };
+const bytesRules: readonly Record<string, unknown>[] = [anyPool, ofPort].map((trafficPolicy) =>
+  networking('DestinationRule', 'db', { host: 'db.example', trafficPolicy, subsets: [{ name: 'all', trafficPolicy }] }),
+);
 const dbRoute = networking('VirtualService', 'db', {
   hosts: ['*'],
   gateways: ['bytes'],
-  tcp: [{ match: [{ port: 5432 }], route: [{ destination: { host: 'db.example' } }] }],
+  tcp: [
+    { match: [{ port: 5432 }], route: [{ destination: { host: 'db.example' } }] },
+    { match: [{ port: 5432 }], route: [{ destination: { host: 'db.example', subset: 'all' } }] },
+  ],
 });
 
 /** Another host of the service is reached over TLS: its names count there. */
@@ -156,7 +159,7 @@ const kinds: readonly WorldKind[] = [
       edge(server('HTTPS', { mode: 'SIMPLE', credentialName: 'web' })),
       edge(server('HTTPS', { mode: 'MUTUAL', credentialName: 'web' })),
       edge(server('HTTPS', { mode: 'MUTUAL', ...serverFiles, caCertificates: 'ca.crt' })),
-      edge(server('HTTPS', { mode: 'SIMPLE', tlsCertificates: [serverFiles] })),
+      edge(server('HTTPS', { mode: 'MUTUAL', caCertificates: '', tlsCertificates: [{ ...serverFiles, caCertificates: 'b.crt' }] })),
     ],
     values: {
       'spec.servers[].port.protocol': ['HTTP', 'HTTP2', 'GRPC', 'HTTPS', 'TLS', 'TCP', 'MONGO'],
@@ -174,13 +177,13 @@ const kinds: readonly WorldKind[] = [
   {
     spec: virtualServiceKind,
     bases: [
+      forwarded,
       virtualService(routed),
       virtualService({ match: [{ uri: { prefix: '/m/' } }], redirect: { uri: '/n' } }),
       virtualService({ match: [{ uri: { prefix: '/m/' } }], redirect: { authority: 'b.example' } }),
       virtualService({ match: [{ uri: { prefix: '/m/' } }], directResponse: { status: 200 } }),
       virtualService({ match: [{ uri: { prefix: '/m/' } }], delegate: { name: 'part' } }),
       virtualService({ match: [{}], route: [{ destination }] }),
-      forwarded,
     ],
     parts: [
       {
@@ -193,19 +196,20 @@ const kinds: readonly WorldKind[] = [
       'spec.http[].match[].gateways[]': ['edge', 'mesh'],
       'spec.http[].delegate.name': ['part', 'shop'],
       'spec.http[].delegate.namespace': ['default', 'other'],
-      'spec.gateways[]': ['mesh'],
+      'spec.gateways[]': ['edge'],
       'spec.http[].directResponse.body.bytes': ['c29tZQ=='],
       'spec.http[].fault.abort.percent': [7],
       'spec.http[].match[].uri.regex': ['/m/[0-9]+'],
       'spec.http[].rewrite.uriRegexRewrite.match': ['/m/([0-9]+)'],
       'spec.tls[].match[].sniHosts[]': ['db.example', '*.example'],
-      'spec.tls[].match[].port': [8443, 1],
-      'spec.tcp[].match[].port': [5432, 1],
+      'spec.tls[].match[].port': [1],
+      'spec.tcp[].match[].port': [1],
     },
   },
   {
     spec: destinationRuleKind,
     bases: [
+      ...bytesRules,
       rule,
       networking('DestinationRule', 's', {
         host: 's.example',
@@ -219,7 +223,6 @@ const kinds: readonly WorldKind[] = [
         ],
       }),
       ...rules,
-      bytesRule,
     ],
     values: {
       'spec.host': ['s.example', 'w.example'],

@@ -81,11 +81,11 @@ async function probeField(subject: Subject, field: Field, text: string, baseline
     outcomes.push(best);
     if (!every && (best.state === 'honoured' || best.state === 'pending')) break;
   }
-  // What the base itself says runs, unless nothing tells it from its absence.
-  const running = valueAt(subject.bases[0], field.path);
+  // What a base itself says runs, unless nothing tells it from its absence.
+  const running: readonly unknown[] = subject.bases.map((base) => valueAt(base, field.path)).filter((value) => value !== undefined);
   const told = outcomes.some(({ state }) => state === 'pending' || state === 'refused');
   const settled = outcomes.map((outcome): Outcome =>
-    told && running !== undefined && outcome.state === 'silent' && outcome.value === running ? { ...outcome, state: 'honoured' } : outcome,
+    told && outcome.state !== 'honoured' && running.includes(outcome.value) ? { ...outcome, state: 'honoured' } : outcome,
   );
   return { field: text, ...summary(settled) };
 }

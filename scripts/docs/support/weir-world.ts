@@ -35,20 +35,27 @@ const forward = {
     { host: '127.0.0.2', port: 9000 },
   ],
 };
-const certificateRefs = [{ name: 'web' }];
+const certificateRefs = [{ kind: 'Secret', name: 'web' }];
 const secure = (tls: object): Record<string, unknown> =>
-  named('Listener', 'public', { port: 8443, protocol: 'HTTPS', tls: { certificateRefs, ...tls } });
+  named('Listener', 'public', { port: 9443, protocol: 'HTTPS', tls: { certificateRefs, ...tls } });
 
 const kinds: readonly WorldKind[] = [
   {
     spec: listenerKind,
     bases: [
       listener,
+      secure({
+        mode: 'Terminate',
+        minVersion: 'TLSv1.2',
+        maxVersion: 'TLSv1.3',
+        clientValidation: { mode: 'Require', caCertificateRef: { kind: 'ConfigMap', name: 'web' } },
+      }),
       secure({}),
       secure({ clientValidation: { caCertificateRef: { name: 'web' } } }),
       secure({ clientValidation: { caCertificateFile: 'ca.crt' } }),
-      named('Listener', 'public', { port: 8443, protocol: 'TLS', tls: { certificateRefs }, forward }),
-      named('Listener', 'public', { port: 8443, protocol: 'TLS', tls: { mode: 'Passthrough' }, forward }),
+      named('Listener', 'public', { port: 9443, protocol: 'TLS', tls: { certificateRefs }, forward }),
+      named('Listener', 'public', { port: 9443, protocol: 'TLS', tls: { mode: 'Passthrough' }, forward }),
+      named('Listener', 'public', { port: 9443, protocol: 'UDP', forward }),
       named('Listener', 'public', { port: 9000, protocol: 'TCP', forward }),
       named('Listener', 'public', { port: 8080, forward, detectTimeoutMs: 100 }),
       named('Listener', 'public', { address: 'unix:///run/a.sock', port: 0 }),

@@ -1,6 +1,6 @@
 /** `connectionPool.tcp` of DestinationRules → layer 4 forwards of every dialect. */
 import type { ConnectionChain, L4Forward } from '../../model/chain.ts';
-import type { PendingField, Route } from '../../model/route.ts';
+import type { PendingField } from '../../model/route.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import type { TcpSettings } from './clusters.ts';
 import type { Reporter } from './report.ts';
@@ -32,7 +32,6 @@ export function refineForwards(snapshot: Snapshot, tcp: ReadonlyMap<string, TcpS
   const listeners = snapshot.listeners.map((listener) =>
     listener.chains === undefined ? listener : { ...listener, chains: listener.chains.map(refineChain) },
   );
-  const http = new Set(snapshot.routes.flatMap(clustersOf));
   const clusters = snapshot.clusters.map((cluster) => {
     const settings = tcp.get(cluster.name);
     if (settings === undefined) return cluster;
@@ -43,13 +42,9 @@ export function refineForwards(snapshot: Snapshot, tcp: ReadonlyMap<string, TcpS
     };
     if (settings.idleTimeoutMs !== null && !timed.has(cluster.name))
       add('idleTimeout', settings.idleTimeoutMs, 'it acts on TCP routes, by their first destination');
-    if (settings.maxConnections !== null && (!bounded.has(cluster.name) || http.has(cluster.name)))
+    if (settings.maxConnections !== null && !bounded.has(cluster.name))
       add('maxConnections', settings.maxConnections, 'it acts on TCP routes with one destination');
     return pending.length === 0 ? cluster : { ...cluster, pending: [...cluster.pending, ...pending] };
   });
   return { ...snapshot, listeners, clusters };
-}
-
-function clustersOf({ action }: Route): readonly string[] {
-  return action.kind === 'forward' ? action.destinations.flatMap(({ cluster }) => cluster ?? []) : [];
 }

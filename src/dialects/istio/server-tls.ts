@@ -54,6 +54,15 @@ export function noticeUnused(tls: ServerTlsSettings, place: Place): void {
         tls.mode === undefined ? 'write mode: SIMPLE; without a mode TLS is passed through' : `write another mode, or leave ${field} out`,
     });
   }
+  for (const [index, pair] of (tls.tlsCertificates ?? []).entries())
+    if (pair.caCertificates && mode !== 'MUTUAL' && mode !== 'OPTIONAL_MUTUAL')
+      place.report.add(
+        'WR0216',
+        place.resource,
+        [...place.path, 'tlsCertificates', index, 'caCertificates'],
+        `caCertificates has no effect in mode ${mode}`,
+        { key: true, hint: 'write mode: MUTUAL, or leave caCertificates out' },
+      );
 }
 
 /**
@@ -127,8 +136,12 @@ function authoritiesOf(tls: ServerTlsSettings, { resource, path, report }: Place
   const namespaces = [resource.namespace ?? 'default'];
   if (tls.caCertCredentialName)
     return credentials.bundle(tls.caCertCredentialName, { resource, path: [...path, 'caCertCredentialName'], namespaces });
-  if (tls.caCertificates)
-    return credentials.files({ ca: tls.caCertificates, ...(tls.caCrl ? { crl: tls.caCrl } : {}) }, resource, [...path, 'caCertificates']);
+  const listed = tls.tlsCertificates?.findIndex((pair) => pair.caCertificates) ?? -1;
+  const file = tls.caCertificates || tls.tlsCertificates?.[listed]?.caCertificates;
+  if (file) {
+    const at = tls.caCertificates ? ['caCertificates'] : ['tlsCertificates', listed, 'caCertificates'];
+    return credentials.files({ ca: file, ...(tls.caCrl ? { crl: tls.caCrl } : {}) }, resource, [...path, ...at]);
+  }
   const [index, name] = tls.credentialNames?.length ? [0, tls.credentialNames[0]] : [null, tls.credentialName];
   if (tls.caCrl)
     report.add('WR0216', resource, [...path, 'caCrl'], 'tls.caCrl has no effect without caCertificates', {

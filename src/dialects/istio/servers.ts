@@ -76,7 +76,11 @@ function roleOf(resource: Resource, { port: { protocol, number }, tls }: Server,
   const { httpsRedirect: _redirect, ...rest } = tls ?? {};
   if (plainProtocols.has(protocol)) {
     for (const [field, value] of Object.entries(rest))
-      if (value !== undefined) report.pending(resource, [...path, 'tls', field], `it has no meaning on ${protocol}`);
+      if (value !== undefined)
+        report.add('WR0216', resource, [...path, 'tls', field], `tls.${field} has no effect on ${protocol}`, {
+          key: true,
+          hint: 'write protocol: HTTPS to serve TLS, or leave it out',
+        });
     return 'http';
   }
   if (tls === undefined) {
