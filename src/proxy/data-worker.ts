@@ -169,6 +169,7 @@ export class DataWorker implements WorkerRuntime {
   private drain(timeoutMs: number): void {
     if (this.draining) return;
     this.draining = true;
+    for (const runtime of this.listeners.values()) for (const connection of runtime.connections) connection.goAway?.();
     const began = performance.now();
     const check = (): void => {
       const now = performance.now();

@@ -15,6 +15,7 @@ export type Refusal =
   | 'verify-error'
   | 'verify-san'
   | 'verify-cert_hash'
+  | 'overload'
   | 'overflow'
   | 'global-overflow';
 

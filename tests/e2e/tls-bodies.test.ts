@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { Pki, secretOf } from '../support/pki.ts';
 import { answering, RawBackend, RawClient } from '../support/raw.ts';
 import { clusterOf, Rig, routeTo, snapshotOf } from '../support/rig.ts';
@@ -149,3 +149,80 @@ await test('server-sent events pass one by one, with a length or without, while 
     socket.destroy();
   }
 });
+
+await test('an answer that its upstream cuts is cut for the TLS client too, and never looks whole', async (t) => {
+  const pki = new Pki(t);
+  const heads = ['content-length: 100\r\n', 'transfer-encoding: chunked\r\n'];
+  const backend = await RawBackend.start((connection) => {
+    connection.socket.once('data', () => {
+      const chunked = heads[backend.connections.indexOf(connection)]?.startsWith('transfer');
+      connection.socket.write(`HTTP/1.1 200 OK\r\n${chunked ? heads[1] : heads[0]}\r\n${chunked ? '5\r\nbegun\r\n' : 'begun'}`);
+      setImmediate(() => connection.socket.resetAndDestroy());
+    });
+  });
+  const { rig } = await secured(t, pki, backend);
+  for (let i = 0; i < heads.length; i++) {
+    const socket = connect({ host: '127.0.0.1', port: rig.port, servername: 'a.test', rejectUnauthorized: false });
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.on('error', () => undefined);
+    socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n');
+    await new Promise((resolve) => socket.on('close', resolve));
+    assert.doesNotMatch(text, /0\r\n\r\n$/);
+    assert.ok(text === '' || text.endsWith('begun') || text.endsWith('begun\r\n') || / 50[23] /.test(text), text);
+  }
+  assert.equal((await rig.logged(2)).length, 2);
+});
+
+await test('a WebSocket passes through TLS, and ends with either side', async (t) => {
+  const pki = new Pki(t);
+  const backend = await RawBackend.start((connection) => {
+    connection.socket.once('data', () => {
+      connection.socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nfirst');
+      connection.socket.on('data', (text: string) => connection.socket.write(text.toUpperCase()));
+    });
+  });
+  const { rig } = await secured(t, pki, backend);
+  const open = async () => {
+    const socket = connect({ host: '127.0.0.1', port: rig.port, servername: 'a.test', rejectUnauthorized: false });
+    socket.setEncoding('latin1');
+    let text = '';
+    socket.on('data', (chunk: string) => (text += chunk));
+    socket.on('error', () => undefined);
+    const until = async (end: string): Promise<void> => {
+      while (!text.endsWith(end)) await once(socket, 'data');
+    };
+    socket.write('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await until('first');
+    socket.write('abc');
+    await until('ABC');
+    socket.write('x'.repeat(300_000));
+    await until('X'.repeat(300_000));
+    return socket;
+  };
+  const one = await open();
+  one.destroy();
+  const first = await backend.connection(0);
+  await first.until(() => false);
+  const other = await open();
+  const closed = new Promise((resolve) => other.on('close', resolve));
+  other.resume();
+  (await backend.connection(1)).socket.destroy();
+  await closed;
+});
+
+/** One listener that ends TLS, in front of one backend; asserts at the end that no guard caught a bug. */
+async function secured(t: TestContext, pki: Pki, backend: RawBackend): Promise<{ readonly rig: Rig }> {
+  const rig = await Rig.start((port) => ({
+    ...snapshotOf(port, [routeTo('b')], [clusterOf('b', [backend.port])], {
+      listener: { dialect: 'istio', chains: [chainOf('https', { tls: tlsOf(['c']) })] },
+    }),
+    secrets: [secretOf('c', pki.issue({ names: ['DNS:a.test'] }))],
+  }));
+  t.after(async () => {
+    await rig.close();
+    backend.close();
+    assert.deepEqual(rig.faults, []);
+  });
+  return { rig };
+}

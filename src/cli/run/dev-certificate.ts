@@ -45,7 +45,7 @@ export function devCertificate(host: string, now: number): DevCertificate {
   const certificate = sequence(body, ecdsaWithSha256, bits(signature));
   return {
     certificate: pem(certificate),
-    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
 }
 

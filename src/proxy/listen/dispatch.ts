@@ -11,17 +11,22 @@ export function dispatch(worker: WorkerRuntime, at: ListenerRuntime, client: Cli
   const forward = client.chain?.forward ?? null;
   if (forward !== null) serveTcp(worker, at, client, forward);
   else if (client.tls?.alpn === 'h2') serveHttp2(worker, at, client);
-  else serveHttp1(worker, at, client.socket, client);
+  else serveHttp1(worker, at, client.socket, { ...client, peeked: null }, client.peeked);
 }
 
 /** `client` null: an accepted socket of which nothing more is known, and nothing was read. */
-export function serveHttp1(worker: WorkerRuntime, at: ListenerRuntime, socket: Socket, client: ClientConnection | null): void {
+export function serveHttp1(
+  worker: WorkerRuntime,
+  at: ListenerRuntime,
+  socket: Socket,
+  client: ClientConnection | null,
+  peeked: Buffer | null = null,
+): void {
   const connection = at.connection(worker);
   const { shared } = worker.reads;
   // TLS gives its bytes by events only.
   const own = client === null || client.tls === null ? readInto(socket, shared, (bytes) => connection.onShared(shared, bytes)) : null;
   connection.attach(own ?? socket, client);
-  const peeked = client?.peeked ?? null;
   if (peeked !== null) connection.onChunk(peeked);
   if (own === null) connection.readEvents(socket);
 }

@@ -19,12 +19,14 @@ import type { HandshakeUser, TlsTerminator } from './tls/terminator.ts';
 
 /** Longest time to the end of a handshake (Envoy listener_filters_timeout, transport_socket_connect_timeout), ms. */
 const maxIntakeMs = 15_000;
+/** Connections of a listener that go on being forwarded to layer 4 while memory is tight: what was used may never be given back. */
+const fewConnections = 8;
 
 /**
  * An accepted connection of a listener with chains or PROXY headers, until it is known who serves it: PROXY header, a look at
  * the first bytes where the choice of the chain needs one, the chain, TLS. What waits here is bounded by time and by the readers' limits.
  */
-export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
+export class Intake implements LiveConnection, HandshakeUser {
   socket: Socket;
   remoteAddress: string;
   remotePort: number;
@@ -43,7 +45,7 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
   private bytes: Buffer | null = null;
   /** Of `bytes`, what was the PROXY header's. */
   private from = 0;
-  private readonly hello = new ClientHelloReader();
+  private hello: ClientHelloReader | null = null;
   /** Of `bytes`, what the reader has had. */
   private helloAt = 0;
   private lookingSince = 0;
@@ -80,7 +82,7 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
     return this.bytes === null && this.stage !== 'tls';
   }
 
-  get peeked(): Buffer | null {
+  private get peeked(): Buffer | null {
     const { bytes } = this;
     if (bytes === null || this.from === bytes.length) return null;
     return this.from === 0 ? bytes : bytes.subarray(this.from);
@@ -162,6 +164,7 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
     const { bytes } = this;
     if (bytes === null || bytes.length === this.from) return;
     if (this.helloAt < this.from) this.helloAt = this.from;
+    this.hello ??= new ClientHelloReader();
     const read = this.hello.read(bytes, this.helloAt, bytes.length);
     this.helloAt = bytes.length;
     if (read.kind === 'more') return;
@@ -199,7 +202,7 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
       stage === 'look' &&
       this.chain === null &&
       at.config.detectTimeoutMs !== undefined &&
-      this.hello.read(empty, 0, 0).kind === 'not-tls'
+      this.hello?.read(empty, 0, 0).kind === 'not-tls'
     )
       return this.chooseBy('other');
     const end = this.lookingSince + this.limitMs;
@@ -276,25 +279,50 @@ export class Intake implements LiveConnection, ClientConnection, HandshakeUser {
     at.connections.delete(this);
     worker.wheel.remove(this.deadline);
     if (socket.destroyed) return;
+    if (worker.overloaded && this.chain !== null && this.chain.forward !== null && at.connections.size > fewConnections)
+      return this.turnAway('overload', 'memory is tight');
     try {
-      dispatch(worker, at, this);
+      dispatch(worker, at, this.asClient());
     } catch (error) {
       worker.onFault(error);
       socket.destroy();
     }
   }
 
+  /** What the connection's own code keeps, without what was only needed here. */
+  private asClient(): ClientConnection {
+    const { socket, remoteAddress, remotePort, directRemoteAddress, directRemotePort, localAddress, localPort, tls, serverName, chain } =
+      this;
+    return {
+      socket,
+      remoteAddress,
+      remotePort,
+      directRemoteAddress,
+      directRemotePort,
+      localAddress,
+      localPort,
+      tls,
+      serverName,
+      chain,
+      peeked: this.peeked,
+    };
+  }
+
   private refuse(refusal: Refusal, reason: string): void {
     if (this.stage === 'done') return;
     this.stage = 'done';
+    this.at.connections.delete(this);
+    this.worker.wheel.remove(this.deadline);
+    this.turnAway(refusal, reason);
+  }
+
+  private turnAway(refusal: Refusal, reason: string): void {
     const { at, worker, socket } = this;
-    at.connections.delete(this);
-    worker.wheel.remove(this.deadline);
     socket.destroy();
     // A client that comes and goes without a word is no failure: health checks do.
     if (refusal === 'closed' && this.bytes === null) return worker.telemetry.connectionRefused(at.name, 'closed');
     worker.telemetry.connectionRefused(at.name, refusal);
-    worker.telemetry.log4(new IntakeRecord(worker.revision, at.name, this, reason, this.startedAt));
+    worker.telemetry.log4(new IntakeRecord(worker.revision, at.name, this, { refusal, reason, startedAt: this.startedAt }));
   }
 }
 

@@ -112,7 +112,10 @@ export class Sockets {
         if (entry.closing === null) return;
         this.bound.delete(entry.key);
         entry.server.close();
-        for (const connection of entry.runtime.connections) if (connection.isIdle) connection.close();
+        for (const connection of entry.runtime.connections) {
+          if (connection.goAway !== undefined) connection.goAway();
+          else if (connection.isIdle) connection.close();
+        }
       });
     };
     entry.closing = setTimeout(check, quietMs);

@@ -19,6 +19,8 @@ export interface HandshakeUser {
 const nodeTimeoutMs = 600_000;
 /** Sets of certificates with a server of their own, made as clients ask for their names. */
 const maxServers = 4096;
+/** Names whose certificates are remembered; clients can make them up. */
+const maxNames = 1024;
 
 /**
  * Ends TLS for the chains that say so in the same words: one per set of certificates, authorities and options in a worker. A new
@@ -34,6 +36,8 @@ export class TlsTerminator implements Shown {
    * certificates, and RSA beside ECDSA needs two.
    */
   private readonly servers = new Map<string, Server>();
+  /** Look-ups go through all certificates; clients ask for few names. */
+  private readonly names = new Map<string, readonly ServerCertificate[]>();
   private readonly users = new WeakMap<object, HandshakeUser>();
   private readonly strictly: Shown = {
     ownUri: (serverName) => this.ownUri(serverName),
@@ -72,7 +76,12 @@ export class TlsTerminator implements Shown {
   }
 
   private shown(serverName: string): readonly ServerCertificate[] {
-    return certificatesFor(this.material.certificates, serverName);
+    const known = this.names.get(serverName);
+    if (known !== undefined) return known;
+    const found = certificatesFor(this.material.certificates, serverName);
+    if (this.names.size >= maxNames) this.names.clear();
+    this.names.set(serverName, found);
+    return found;
   }
 
   private renewKeys(): void {
@@ -104,8 +113,14 @@ export class TlsTerminator implements Shown {
       ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
     });
     const { users } = this;
-    const failed = (at: object, error: Error, socket: TLSSocket): void => this.onFailed(users.get(at), error, socket);
-    const secure = (at: object, socket: TLSSocket): void => this.onSecure(users.get(at), socket);
+    const take = (at: object): HandshakeUser | undefined => {
+      const user = users.get(at);
+      // The object lives as long as the connection, its user only to the end of the handshake.
+      users.delete(at);
+      return user;
+    };
+    const failed = (at: object, error: Error, socket: TLSSocket): void => this.onFailed(take(at), error, socket);
+    const secure = (at: object, socket: TLSSocket): void => this.onSecure(take(at), socket);
     server.on('secureConnection', function (this: object, socket: TLSSocket) {
       secure(this, socket);
     });
