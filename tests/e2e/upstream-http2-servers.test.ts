@@ -1,6 +1,7 @@
 /** HTTP/2 towards upstreams over TLS, by ALPN, with nginx, and with WebSockets in it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { describe, it, type TestContext } from 'node:test';
 import { WebSocket } from 'ws';
@@ -192,6 +193,42 @@ describe('a WebSocket over HTTP/2', () => {
     client.close();
     await once(client, 'close');
     assert.equal((await reach.lastLog(1))['code'], '101');
+    await reach.rig.settled();
+  });
+
+  it('may come by extended CONNECT too', async (t) => {
+    const upstream = await Http2Upstream.start(
+      t,
+      (stream, headers) => {
+        assert.deepEqual([headers[':method'], headers[':protocol'], headers[':authority']], ['CONNECT', 'websocket', 'chat.test']);
+        stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' });
+        stream.on('data', (chunk: Buffer) => stream.write(`echo ${chunk.toString()}`));
+        stream.on('end', () => stream.end());
+      },
+      { settings: { enableConnectProtocol: true } },
+    );
+    const reach = await Reaching.start(t, { cluster: clusterOf('b', [upstream.port], { protocol: 'http2' }) });
+    const session = connect(`http://127.0.0.1:${reach.rig.port}`);
+    t.after(() => session.destroy());
+    const [settings] = await once(session, 'remoteSettings');
+    assert.equal(settings.enableConnectProtocol, true);
+    const stream = session.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':scheme': 'http',
+      ':path': '/',
+      ':authority': 'chat.test',
+      'sec-websocket-version': '13',
+    });
+    const [headers] = await once(stream, 'response');
+    assert.deepEqual([headers[':status'], headers['sec-websocket-protocol']], [200, 'chat']);
+    for (const text of ['one', 'two']) {
+      stream.write(text);
+      assert.equal(String((await once(stream, 'data'))[0]), `echo ${text}`);
+    }
+    stream.end();
+    await once(stream, 'close');
+    assert.equal((await reach.lastLog(1))['code'], '200');
     await reach.rig.settled();
   });
 

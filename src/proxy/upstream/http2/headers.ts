@@ -45,12 +45,14 @@ let scratch = Buffer.allocUnsafeSlow(8 * 1024);
 export interface HeadBytes {
   buffer: Buffer;
   length: number;
+  /** Header lines in it, each for a field: if a reader finds another number, a value was more than a value. */
+  lines: number;
 }
 
-const bytes: HeadBytes = { buffer: scratch, length: 0 };
+const bytes: HeadBytes = { buffer: scratch, length: 0, lines: 0 };
 
 /**
- * A response's head as HTTP/1.1 would have it. `extra`: complete lines that say what HTTP/2 says by frames. Null: larger
+ * A response's head as HTTP/1.1 would have it. `extra`: at most one complete line that says what HTTP/2 says by frames. Null: larger
  * than any head may be.
  */
 export function responseBytes(raw: readonly string[], status: number, extra: string): HeadBytes | null {
@@ -61,6 +63,7 @@ export function responseBytes(raw: readonly string[], status: number, extra: str
   at = writeAscii(scratch, at, extra);
   bytes.length = writeAscii(scratch, at, '\r\n');
   bytes.buffer = scratch;
+  bytes.lines = fieldsOf(raw) + (extra === '' ? 0 : 1);
   return bytes;
 }
 
@@ -71,6 +74,13 @@ export function trailerBytes(raw: readonly string[]): Buffer | null {
   const out = Buffer.allocUnsafe(size);
   const to = writeAscii(out, writeLines(raw, out, 0), '\r\n');
   return out.subarray(0, to);
+}
+
+/** Fields that are no pseudo-header fields. */
+function fieldsOf(raw: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < raw.length; i += 2) if (raw[i].charCodeAt(0) !== 58) count++;
+  return count;
 }
 
 function sizeOf(raw: readonly string[]): number {

@@ -40,10 +40,6 @@ export class SessionPool implements SessionOwner {
     this.context = context;
   }
 
-  get size(): number {
-    return this.sessions.length;
-  }
-
   /** Whether the last handshake with `alpn` agreed on HTTP/1.1. */
   speaksHttp1(now: number): boolean {
     return this.http1Until > now;

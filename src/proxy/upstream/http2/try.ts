@@ -238,8 +238,8 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const extra = framing === '' || lengthOf(raw) !== null ? '' : framing;
     const bytes = responseBytes(raw, status, extra);
     const used = bytes === null ? -502 : head.parse(bytes.buffer, 0, bytes.length);
-    if (used > 0) return true;
-    const reason = head.error === '' ? 'http2.head_too_large' : head.error;
+    if (bytes !== null && used === bytes.length && head.count === bytes.lines) return true;
+    const reason = bytes === null ? 'http2.head_too_large' : head.error === '' ? 'http2.malformed_headers' : head.error;
     this.fail(failures.upstreamProtocol, `upstream_reset_before_response_started{${reason}}`);
     return false;
   }
@@ -329,8 +329,9 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const trailers = (this.section ??= new Trailers(maxTrailers, maxTrailerBytes));
     trailers.reset();
     const used = bytes === null ? -431 : trailers.parse(bytes, bytes.length);
-    if (used > 0) return trailers;
-    this.fail(failures.upstreamProtocol, `upstream_protocol_error{${trailers.error === '' ? 'http2.trailers_too_large' : trailers.error}}`);
+    if (used === bytes?.length && trailers.count === raw.length / 2) return trailers;
+    const reason = bytes === null ? 'http2.trailers_too_large' : trailers.error === '' ? 'http2.malformed_headers' : trailers.error;
+    this.fail(failures.upstreamProtocol, `upstream_protocol_error{${reason}}`);
     return null;
   }
 
