@@ -200,7 +200,10 @@ function bindServer(
       attached.add(item);
       if (open === null || (open.role !== 'http' && open.role !== 'https') || !item.service.spec.http?.length) continue;
       if (open.role === 'https' && isAnothers(pattern, open, bound, tools.report)) continue;
-      const { bindings } = domainOf(open.socket, pattern);
+      const domain = domainOf(open.socket, pattern);
+      // A narrower host of the VirtualService is as much the server's as the one that it names.
+      if (open.role === 'http' && server.tls?.httpsRedirect === true) domain.redirect ??= originAt(gateway, bound.path);
+      const { bindings } = domain;
       const known = bindings.get(item);
       if (known === undefined) bindings.set(item, { item, gateways: new Set([name]), labels: selector, namespace: gateway.namespace });
       else known.gateways.add(name);

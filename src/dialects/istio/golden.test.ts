@@ -11,9 +11,10 @@ const names = readdirSync(folder)
   .filter((name) => name.endsWith('.in.yaml'))
   .map((name) => name.slice(0, -'.in.yaml'.length));
 
-/** Constants of every listener say nothing; an origin is told in one line. */
+/** Constants of every listener say nothing; an origin is told in one line, a certificate in a word. */
 function terse(key: string, value: unknown): unknown {
   if (key === 'canonicalisation' || key === 'limits' || (key === 'status' && Array.isArray(value))) return undefined;
+  if (typeof value === 'string' && value.startsWith('-----BEGIN')) return '(PEM)';
   if (key === 'origin' && isRecord(value))
     return `${String(value.kind)} ${String(value.namespace)}/${String(value.name)} ${String(value.line)}:${String(value.column)}`;
   return value;

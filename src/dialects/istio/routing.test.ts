@@ -303,6 +303,11 @@ const rows: readonly { readonly name: string; readonly config: string; readonly 
     ],
   },
   {
+    name: 'httpsRedirect holds for narrower hosts of VirtualServices, too',
+    config: gateway('"*.test"', ', tls: {httpsRedirect: true}') + service(ok('never')),
+    requests: [['http://a.test/x', '301 https://a.test/x']],
+  },
+  {
     name: 'one destination takes everything whatever its weight; several share by weight; zero takes nothing',
     config:
       gateway() +
