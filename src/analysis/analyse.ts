@@ -54,6 +54,8 @@ function withoutListener(snapshot: Snapshot, files: number): readonly Diagnostic
 function withoutRoutes(listener: Listener): readonly Diagnostic[] {
   if (listener.kind === 'mesh' || listener.filters.length > 0 || listener.virtualHosts.some((host) => host.matches.length > 0)) return [];
   const { chains = [], name, protocol } = listener;
+  // Kong's port without TLS has the same routes, and has told.
+  if (listener.dialect === 'kong' && protocol === 'http' && chains.length > 0) return [];
   if (protocol !== 'http' && chains.some(({ forward }) => forward !== null && forward.blocked === undefined)) return [];
   const lost = protocol === 'http' ? 'every request is answered 404' : 'every connection is closed';
   return [

@@ -1,7 +1,7 @@
 import type { SampleServices } from './services.ts';
 
 /** Ports that the sample configuration names; `--map-port` moves them when they are taken. */
-export const demoPorts = { istio: 8080, gatewayApi: 8081, kong: 8000 } as const;
+export const demoPorts = { istio: 8080, gatewayApi: 8081, kong: 8000, kongTls: 8443 } as const;
 
 /** The key that the sample's consumer shows. */
 export const demoKey = 's3cret-demo-key';

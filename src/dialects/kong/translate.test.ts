@@ -43,6 +43,11 @@ const rows: readonly { readonly name: string; readonly text: string; readonly co
   { name: 'a certificate that is none', text: 'certificates: [{cert: c, key: k}]', codes: ['WR0331', 'WR0331'] },
   { name: 'an SNI that is none', text: `snis: [{name: "a..b", certificate: {id: ${uuid}}}]`, codes: ['WR0105', 'WR0401'] },
   { name: 'a route for TCP', text: 'routes: [{name: r, protocols: [tcp], destinations: [{port: 9000}]}]', codes: [] },
+  {
+    name: 'a stream route with an expression',
+    text: "routes: [{name: r, protocols: [tcp], expression: 'net.dst.port == 9000'}, {name: o, protocols: [tcp], destinations: [{port: 9000}]}]",
+    codes: ['WR0408'],
+  },
   { name: 'a route for TCP without a port', text: 'routes: [{name: r, protocols: [tcp], sources: [{ip: 10.0.0.1}]}]', codes: ['WR0412'] },
   {
     name: 'a route for TLS without a certificate',

@@ -110,9 +110,10 @@ export function serveRoutes(
     const spec = listener.dialect === 'weir' && listener.protocol === 'http' ? specs.get(listener.origin) : undefined;
     if (spec === undefined) return listener;
     const sources = spec.routesFrom.flatMap((from) =>
-      snapshot.listeners.filter((other) =>
-        from === 'kong' ? other.dialect === 'kong' && other.kind === 'gateway' : other.kind === 'mesh',
-      ),
+      from === 'kong'
+        ? // Kong's two ports have the same routes.
+          (snapshot.listeners.find((other) => other.dialect === 'kong' && other.kind === 'gateway' && other.protocol === 'http') ?? [])
+        : snapshot.listeners.filter((other) => other.kind === 'mesh'),
     );
     return {
       ...listener,
