@@ -53,7 +53,7 @@ export function listenerOf(socket: Socket, table: RouteTable, report: Reporter):
     address: socket.address,
     port: socket.port,
     protocol: http ? 'http' : 'tcp',
-    ...(socket.group === 'http' ? {} : { chains: inOrder(socket.chains.map((chain) => withHosts(chain, socket, hosts))) }),
+    ...(socket.group === 'http' ? {} : { chains: inOrder(withHosts(socket, hosts)) }),
     dialect: 'istio',
     origin: socket.origin,
     canonicalisation: edgeCanonicalisation,
@@ -69,10 +69,13 @@ export function listenerOf(socket: Socket, table: RouteTable, report: Reporter):
 }
 
 /** A connection that one server took reaches no host of another: its demands on clients may be weaker. */
-function withHosts(chain: ConnectionChain, socket: Socket, hosts: readonly VirtualHost[]): ConnectionChain {
-  const key = socket.https.get(chain);
-  if (key === undefined || socket.names.size < 2) return chain;
-  return { ...chain, virtualHosts: hosts.filter(({ name }) => ownerOf(socket, name) === key).map(({ name }) => name) };
+function withHosts(socket: Socket, hosts: readonly VirtualHost[]): readonly ConnectionChain[] {
+  if (socket.names.size < 2) return socket.chains;
+  const byOwner = Map.groupBy(hosts, ({ name }) => ownerOf(socket, name));
+  return socket.chains.map((chain) => {
+    const key = socket.https.get(chain);
+    return key === undefined ? chain : { ...chain, virtualHosts: (byOwner.get(key) ?? []).map(({ name }) => name) };
+  });
 }
 
 /** Key of the TLS server that takes connections for the host. */
