@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { Origin } from '../model/origin.ts';
-import type { Candidate, ExplainedDestination, ExplainResult, HeaderChanges } from '../proxy/explain/types.ts';
+import type { Candidate, ExplainedDestination, ExplainedTls, ExplainResult, HeaderChanges } from '../proxy/explain/types.ts';
 
 type Style = Parameters<typeof styleText>[0];
 type Paint = (style: Style, text: string) => string;
@@ -85,12 +85,20 @@ function destinationText(one: ExplainedDestination, paint: Paint): string {
         : ` → ${addresses.join(', ')}${more}`
       : ` → ${one.status === 0 ? 'closed' : one.status}: ${one.reason ?? ''}`;
   const own = [
+    one.tls === undefined ? '' : tlsText(one.tls),
     one.path === undefined ? '' : `path ${one.path}`,
     one.authority === undefined ? '' : `authority ${one.authority}`,
     ...(one.headers === undefined ? [] : changeLines(one.headers)),
   ];
   const different = own.filter((text) => text !== '');
   return `${one.host}${one.port === null ? '' : `:${one.port}`}${subset}, weight ${one.weight}${where}${different.length === 0 ? '' : ` (${different.join('; ')})`}`;
+}
+
+function tlsText({ serverName, verified, names, clientCertificate }: ExplainedTls): string {
+  const asks = serverName === null ? '' : ` for ${serverName}`;
+  const others = names.filter((name) => name !== serverName);
+  const trusts = !verified ? ', not verified' : others.length === 0 ? '' : `, verified as ${others.join(' or ')}`;
+  return `TLS${asks}${trusts}${clientCertificate ? ', with our certificate' : ''}`;
 }
 
 function changeLines(changes: HeaderChanges): string[] {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { fixtureHost, fixtureListener, fixtureOrigin, fixtureRoute, fixtureSnapshot, fixtureView } from '../decide/fixture.ts';
 import { OfflineLimitStore } from '../decide/limit.ts';
 import type { Cluster } from '../model/cluster.ts';
+import type { ClientTls } from '../model/tls.ts';
 import type { FilterConfig } from '../model/filter.ts';
 import type { RouteMatch } from '../model/match.ts';
 import type { ForwardAction, Route, RouteAction, WeightedDestination } from '../model/route.ts';
@@ -32,6 +33,10 @@ function cluster(name: string, overrides: Partial<Cluster> = {}): Cluster {
     pending: [],
     ...overrides,
   };
+}
+
+function secured(tls: Partial<ClientTls>): Partial<Cluster> {
+  return { transport: 'tls', tls: { sni: null, verify: true, ca: null, subjectAltNames: [], certificate: null, ...tls } };
 }
 
 function to(name: string | null, overrides: Partial<WeightedDestination> = {}): WeightedDestination {
@@ -187,6 +192,19 @@ const rows: readonly Row[] = [
     outcome: 'error',
     status: 503,
     flags: ['UAEX'],
+  },
+  {
+    name: 'a cluster whose secret is missing',
+    snapshot: snapshotOf(forward([to('a')]), {}, [cluster('a', secured({ ca: 'nobody' }))]),
+    outcome: 'error',
+    status: 503,
+    flags: ['UF'],
+  },
+  {
+    name: 'a cluster with TLS',
+    snapshot: snapshotOf(forward([to('a')]), {}, [cluster('a', secured({}))]),
+    outcome: 'forward',
+    status: null,
   },
   {
     name: 'a host that is not in the configuration is left to DNS',
@@ -345,6 +363,24 @@ test('candidates: the list is bounded and the winner is on it', async () => {
   assert.equal(result.candidates.length, maxCandidates + 1);
   assert.equal(result.candidatesOmitted, 50);
   assert.equal(result.candidates.at(-1)?.matched, true);
+});
+
+test('says how a destination is reached over TLS, and what stands in the way', async () => {
+  const tlsOf = async (tls: Partial<ClientTls>, url: string) => {
+    const result = await explain(snapshotOf(forward([to('a')]), {}, [cluster('a', secured(tls))]), { url });
+    return [result.destinations[0].tls, result.destinations[0].reason];
+  };
+  const none = { verified: true, clientCertificate: false };
+  assert.deepEqual(await tlsOf({}, 'http://A.test/'), [{ ...none, serverName: 'a.test', names: ['a.test'] }, undefined]);
+  assert.deepEqual(await tlsOf({}, 'http://10.0.0.1/'), [{ ...none, serverName: null, names: ['10.0.0.1'] }, undefined]);
+  assert.deepEqual(await tlsOf({ sni: 's.test', subjectAltNames: ['spiffe://x'], verify: false }, 'http://a.test/'), [
+    { serverName: 's.test', verified: false, names: ['spiffe://x'], clientCertificate: false },
+    undefined,
+  ]);
+  assert.deepEqual(await tlsOf({ certificate: 'own' }, 'http://a.test/'), [
+    { serverName: 'a.test', verified: true, names: ['a.test'], clientCertificate: true },
+    'a: TLS towards it cannot be set up (no_secret:own)',
+  ]);
 });
 
 test('candidates: a winner that traffic would not choose is a bug and not an answer', () => {

@@ -19,6 +19,7 @@ import { chooseChain, endpointText, explainForward, peer, servesName, sniOf } fr
 import { mergeChanges, noChanges, RecordingHeaders } from './explain/recorder.ts';
 import { Report } from './explain/report.ts';
 import type { ExplainedDestination, ExplainRequest, ExplainResult, HeaderChanges } from './explain/types.ts';
+import { explainedTls, transportFailure } from './explain/upstream-tls.ts';
 import { type Layer4Url, type PlainUrl, requestBytes, splitLayer4Url, splitUrl } from './explain/wire.ts';
 import { failures } from './failure.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
@@ -50,7 +51,7 @@ export class Explainer {
 
   constructor(flat: FlatTables, revision: number, state: ExplainState = offline) {
     this.state = state;
-    const clusters = new ClusterSet();
+    const clusters = new ClusterSet((name) => this.tables.secret(name));
     const tables: RouteTables<RouteRuntime> = new RouteTables<RouteRuntime>(flat, revision, (context) =>
       materialise({ chainContext: this.chainContext, clusters }, tables, context),
     );
@@ -339,6 +340,7 @@ class Walk {
     const authority = this.authorityFor(hit, destination);
     const back = only ? noChanges : this.responseChangesOf([destination.chain]);
     const { host, port, subset, weight } = spec;
+    const tls = cluster === null ? null : explainedTls(cluster.config, authority);
     const base = {
       cluster: spec.cluster,
       host,
@@ -346,6 +348,7 @@ class Walk {
       subset,
       weight,
       endpoints: cluster === null ? [] : this.endpointsOf(cluster.config.name),
+      ...(tls === null ? {} : { tls }),
       origin: cluster?.config.origin ?? null,
       ...(path === report.path ? {} : { path }),
       ...(authority === report.authority ? {} : { authority }),
@@ -363,6 +366,8 @@ class Walk {
     }
     const { config } = cluster;
     if (config.blocked !== undefined) return { ...base, status: failures.clusterBlocked.status, reason: config.blocked };
+    const broken = transportFailure(config, (name) => this.tables.secret(name));
+    if (broken !== null) return { ...base, status: failures.connectFailure.status, reason: `${host}: ${broken}` };
     if (base.endpoints.length === 0 && config.declared) {
       return { ...base, status: failures.noHealthyUpstream.status, reason: `'${host}' has no endpoint` };
     }
@@ -397,6 +402,7 @@ class Walk {
     const flags = taking.map(({ cluster, spec }) => {
       if (cluster === null) return spec.cluster === null ? failures.invalidBackend.flag : failures.clusterNotFound.flag;
       if (cluster.config.blocked !== undefined) return failures.clusterBlocked.flag;
+      if (cluster.transport.failure !== null) return failures.connectFailure.flag;
       return cluster.config.declared ? failures.noHealthyUpstream.flag : failures.nameNotResolved.flag;
     });
     return [...new Set(flags)];

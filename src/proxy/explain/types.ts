@@ -26,6 +26,18 @@ export interface HeaderChanges {
   readonly remove: readonly string[];
 }
 
+/** TLS towards a destination's endpoints. */
+export interface ExplainedTls {
+  /** Asked for by SNI; null: none is sent (an address). */
+  readonly serverName: string | null;
+  /** False: the certificate is not looked at. */
+  readonly verified: boolean;
+  /** One of them must be in the certificate. */
+  readonly names: readonly string[];
+  /** We show one. */
+  readonly clientCertificate: boolean;
+}
+
 export interface ExplainedDestination {
   readonly cluster: string | null;
   readonly host: string;
@@ -33,6 +45,8 @@ export interface ExplainedDestination {
   readonly subset: string | null;
   readonly weight: number;
   readonly endpoints: readonly { readonly address: string; readonly healthy: boolean }[];
+  /** Absent: plain text. */
+  readonly tls?: ExplainedTls;
   /** Set: what is answered instead of forwarding this share, and why. */
   readonly status?: number;
   readonly reason?: string;
