@@ -98,6 +98,20 @@ describe('HTTP/2 over TLS', () => {
   });
 });
 
+describe('connections for one name each', () => {
+  it('make room for others when they are too many', async (t) => {
+    const pki = new Pki(t);
+    const own = pki.issue({ names: ['DNS:*.w.test'] });
+    const upstream = await Http2Upstream.start(t, echo, { tls: { key: own.privateKey, cert: own.certificate } });
+    const secrets = [secretOf('ca', { ca: pki.ca })];
+    const reach = await Reaching.start(t, { cluster: tlsCluster([upstream.port], { sni: null }, { protocol: 'http2' }), secrets });
+    for (let i = 0; i < 140; i++) assert.equal((await reach.get('/', `n${i}.w.test`)).status, 200, `name ${i}`);
+    assert.equal(upstream.sessions.length, 140);
+    await upstream.untilOpen(128);
+    await reach.rig.settled();
+  });
+});
+
 describe('ALPN', () => {
   it('agrees on HTTP/2 where the server has it', async (t) => {
     const { secrets, tls } = secure(t);

@@ -78,8 +78,10 @@ export class SessionPool implements SessionOwner {
   /** One connection more, unless one is on its way that has room for all who wait. */
   private open(key: string, now: number): void {
     const first = this.waiting.find((entry) => entry.purpose.key === key);
-    if (first === undefined || this.sessions.length >= maxSessions) return;
-    if (this.sessions.some((session) => session.key === key && !session.connected)) return;
+    if (first === undefined || this.sessions.some((session) => session.key === key && !session.connected)) return;
+    // Full: the connection that has been there longest and serves nobody makes room.
+    if (this.sessions.length >= maxSessions) this.sessions.find((session) => session.active === 0 && session.connected)?.leave();
+    if (this.sessions.length >= maxSessions) return;
     const options = { purpose: first.purpose, connectTimeoutMs: this.connectTimeoutMs };
     this.sessions.push(new UpstreamSession(this.endpoint, this.context, this, options, now));
   }
@@ -88,12 +90,15 @@ export class SessionPool implements SessionOwner {
   private serve(session: UpstreamSession): void {
     while (session.hasRoom) {
       const at = this.waiting.findIndex((entry) => entry.purpose.key === session.key);
-      if (at < 0) return;
+      if (at < 0) break;
       const [next] = this.waiting.splice(at, 1);
       session.take(next.user);
       next.user.onSession(session);
     }
-    this.open(session.key, performance.now());
+    if (this.waiting.length === 0) return;
+    const now = performance.now();
+    this.open(session.key, now);
+    if (this.waiting.length > 0) this.open(this.waiting[0].purpose.key, now);
   }
 
   /** A stream of the session is free again. */
@@ -122,7 +127,10 @@ export class SessionPool implements SessionOwner {
 
   onLeaving(session: UpstreamSession): void {
     const at = this.sessions.indexOf(session);
-    if (at >= 0) this.sessions.splice(at, 1);
+    if (at < 0) return;
+    const wasFull = this.sessions.length >= maxSessions;
+    this.sessions.splice(at, 1);
+    if (wasFull && this.waiting.length > 0) this.open(this.waiting[0].purpose.key, performance.now());
   }
 
   onClosed(session: UpstreamSession): void {
