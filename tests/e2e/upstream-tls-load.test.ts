@@ -161,6 +161,37 @@ describe('TLS towards an upstream under way', () => {
     assert.deepEqual([length, sum], [bytes, checksum(bytes)]);
   });
 
+  it('speaks TLS 1.0 and 1.1 with whoever is configured for it, and with nobody else', async (t) => {
+    const pki = new Pki(t);
+    const own = pki.issue({ names: ['DNS:upstream.test'], kind: 'rsa' });
+    for (const version of ['TLSv1', 'TLSv1.1'] as const) {
+      const settings = {
+        cert: own.certificate,
+        key: own.privateKey,
+        minVersion: version,
+        maxVersion: version,
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      };
+      const server = createServer(settings, (request, response) => {
+        response.end(request.socket instanceof TLSSocket ? request.socket.getProtocol() : '');
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      t.after(() => {
+        server.closeAllConnections();
+        server.close();
+      });
+      const secrets = [secretOf('ca', { ca: pki.ca })];
+      const port = portOf(server);
+      const reaching = await Reaching.start(t, { cluster: tlsCluster([port], { minVersion: version }), secrets });
+      assert.equal((await reaching.get()).text, version);
+      await reaching.change({ cluster: tlsCluster([port], { minVersion: version, cipherSuites: ['ECDHE-RSA-AES128-SHA'] }), secrets });
+      assert.equal((await reaching.get()).text, version);
+      await reaching.change({ cluster: tlsCluster([port]), secrets });
+      assert.equal((await reaching.get()).status, 503);
+    }
+  });
+
   it('carries a WebSocket', async (t) => {
     const pki = new Pki(t);
     const upstream = await serve(t, pki, pki.issue({ names: ['DNS:upstream.test'] }), (_request, response) => response.end());
