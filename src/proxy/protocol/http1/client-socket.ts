@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { ClientConnection } from '../../listen/client.ts';
 import { Wire } from '../../upstream/wire.ts';
 import { Peer, unattached } from '../peer.ts';
+import { resetSocket } from '../reset-socket.ts';
 
 const noWire = new Wire(unattached);
 const ignore = (): void => undefined;
@@ -61,9 +62,7 @@ export abstract class ClientSocket extends Peer {
 
   /** A reset where the transport has one, and no orderly end elsewhere. */
   protected reset(): void {
-    const { socket } = this;
-    if (this.tls === null && socket.remoteAddress !== undefined) socket.resetAndDestroy();
-    else socket.destroy();
+    resetSocket(this.socket);
   }
 
   private readonly onSocketDrain = (): void => this.guard('onDrain');

@@ -19,6 +19,7 @@ import type { EndpointState } from '../../upstream/endpoint.ts';
 import { Wire } from '../../upstream/wire.ts';
 import { layer4Failures } from '../layer4-failures.ts';
 import { Layer4Record } from '../layer4-record.ts';
+import { resetSocket } from '../reset-socket.ts';
 import { Pipe, type PipeOwner } from './pipe.ts';
 
 /** The first connect and one more, to another endpoint. */
@@ -228,8 +229,9 @@ class TcpConnection implements LiveConnection, PipeOwner {
 
   /** A side broke: the other one is told as it was told to us. */
   private onError(reason: Reason, other: Socket | null): void {
-    this.record.fail(reason);
-    if (other !== null) reset(other);
+    // What follows is of our own making.
+    if (this.record.responseFlags === '') this.record.fail(reason);
+    if (other !== null) resetSocket(other);
   }
 
   private onUpstreamClosed(upstream: Socket): void {
@@ -320,11 +322,4 @@ class TcpConnection implements LiveConnection, PipeOwner {
 function protocolOf({ tls, serverName, chain }: ClientConnection): 'TCP' | 'TLS' {
   if (tls !== null) return 'TCP';
   return serverName !== '' || chain?.isTls === true || (chain !== null && chain.serverNames.length > 0) ? 'TLS' : 'TCP';
-}
-
-/** TCP passes a reset on as a reset; TLS and Unix sockets have none. */
-function reset(socket: Socket): void {
-  if (socket.destroyed) return;
-  if (socket instanceof TLSSocket || socket.remoteFamily === undefined || socket.connecting) socket.destroy();
-  else socket.resetAndDestroy();
 }
