@@ -13,6 +13,8 @@ import { backendTlsPolicyKind, type BackendTlsPolicy } from './schema/others.ts'
 export type BackendTls = { readonly tls: ClientTls } | { readonly blocked: string };
 
 export interface BackendTlsBook {
+  /** There is no policy at all. */
+  readonly isEmpty: boolean;
   /** Null: no policy is for this port of the Service. */
   find(host: string, port: number): BackendTls | null;
   readonly status: readonly ResourceStatus[];
@@ -60,14 +62,14 @@ function readPolicies(context: Context): BackendTlsBook {
     status.push(readPolicy(context, head, value, targets));
   }
   const all = [...targets.values()];
+  const broken = all.filter(({ host, policy }) => host.startsWith('*.') || policy.resource.broken);
   return {
+    isEmpty: all.length === 0,
     status,
     find(host, port) {
       if (all.length === 0) return null;
-      const broken = all.find((one) =>
-        one.host.startsWith('*.') ? host.endsWith(one.host.slice(1)) : one.host === host && one.policy.resource.broken,
-      );
-      return (broken ?? targets.get(`${host} ${port}`) ?? targets.get(`${host} `))?.policy.effect ?? null;
+      const closing = broken.find((one) => (one.host.startsWith('*.') ? host.endsWith(one.host.slice(1)) : one.host === host));
+      return (closing ?? targets.get(`${host} ${port}`) ?? targets.get(`${host} `))?.policy.effect ?? null;
     },
   };
 }
@@ -223,8 +225,14 @@ export const passthrough = 'passthrough';
 /** Brings the policies to clusters of every dialect that lead to their targets. */
 export function applyBackendTls(snapshot: Snapshot, input: TranslateInput): Snapshot {
   const known = books.get(input);
+  if (known !== undefined) return withPolicies(snapshot, known);
   const context = makeContext(input);
-  const book = known ?? backendTls(context);
+  const applied = withPolicies(snapshot, backendTls(context));
+  return { ...applied, secrets: [...(applied.secrets ?? []), ...context.secrets.values()] };
+}
+
+function withPolicies(snapshot: Snapshot, book: BackendTlsBook): Snapshot {
+  if (book.isEmpty) return snapshot;
   const clusters = snapshot.clusters.map((cluster) => {
     const [host, port, , variant] = cluster.name.split('|');
     // Other dialects' names hold no port: then policies for a whole Service count.
@@ -234,8 +242,7 @@ export function applyBackendTls(snapshot: Snapshot, input: TranslateInput): Snap
         : book.find(cluster.service, host === cluster.service ? Number(port) : Number.NaN);
     return effect === null ? cluster : withTls(cluster, effect);
   });
-  if (known !== undefined) return { ...snapshot, clusters };
-  return { ...snapshot, clusters, secrets: [...(snapshot.secrets ?? []), ...context.secrets.values()] };
+  return { ...snapshot, clusters };
 }
 
 /** A client certificate that the cluster has stays: the policy says nothing of it. */
