@@ -64,6 +64,8 @@ export class TlsTerminator implements Shown {
     // The server's events do not say which connection they are for. One object for each, with everything else the server's, does.
     const own: Server = Object.create(this.server(serverName));
     this.users.set(own, user);
+    // A client that closes its side in the middle of the handshake will not finish it; the TLS socket takes over how this one is set.
+    socket.allowHalfOpen = false;
     own.emit('connection', socket);
   }
 
@@ -137,6 +139,7 @@ export class TlsTerminator implements Shown {
       socket.destroy();
       return user.onHandshakeFailed(verdict.failure, verdict.reason);
     }
+    socket.allowHalfOpen = true;
     user.onSecure(socket, new Tls(socket, verdict.certificate, user.isStrict ? this.strictly : this));
   }
 
