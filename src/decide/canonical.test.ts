@@ -76,6 +76,7 @@ describe('canonical paths', () => {
     ['braces of the query stay', '/?{a}', keep, '/?{a}'],
     ['dot segment with parameters', '/a/..;/b', keep, '400'],
     ['encoded dot segment with parameters', '/a/%2e%2e;x=y/b', keep, '400'],
+    ['dot segment with an encoded semicolon', '/a/..%3bx/b', keep, '400'],
     ['other parameters', '/a;v=1/b', keep, '/a;v=1/b'],
     ['nothing switched on', '//a/%2e%2e/%2f\\{b', raw, '//a/%2e%2e/%2f\\{b'],
     ['second question mark', '/a?b?c', keep, '/a?b?c'],

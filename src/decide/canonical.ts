@@ -270,6 +270,9 @@ function isUnreserved(c: number): boolean {
   return (lower >= 0x61 && lower <= 0x7a) || (c >= 0x30 && c <= 0x39) || c === 0x2d || c === 0x2e || c === 0x5f || c === 0x7e;
 }
 
+/** The semicolon as an escape too: some servers decode before they take parameters off. */
+const DOTS_WITH_PARAMETERS = /^\.\.?(;|%3B)/;
+
 /**
  * RFC 3986 §5.2.4; `..` at the root stays at the root, as Envoy has it. Null for `..;x` and `.;x`: servers that take parameters off
  * a segment (Tomcat, Spring) resolve it, others do not.
@@ -281,7 +284,7 @@ function resolveDots(path: string): string | null {
   const last = segments.length - 1;
   for (let i = 1; i <= last; i++) {
     const segment = segments[i];
-    if (segment.startsWith('.;') || segment.startsWith('..;')) return null;
+    if (DOTS_WITH_PARAMETERS.test(segment)) return null;
     if (segment !== '.' && segment !== '..') {
       out.push(segment);
       continue;

@@ -126,7 +126,7 @@ export const paths: readonly AttackClass[] = [
   {
     name: 'Parameters of a segment',
     sources: 'Tsai 2018 (Tomcat `..;`); CVE-2020-5902; RFC 3986 §3.3',
-    done: '`.;x` and `..;x` are refused, 400; elsewhere `;x` belongs to its segment: deny by prefix, not by exact path',
+    done: '`.;x` and `..;x` are refused, 400, the semicolon as an escape too; elsewhere `;x` belongs to its segment: deny by prefix, not by exact path',
     attacks: attacks([
       ['/a/..;/admin', 400],
       ['/a/..;x=y/admin', 400],
@@ -134,6 +134,10 @@ export const paths: readonly AttackClass[] = [
       ['/..;/admin', 400],
       ['/a/%2e%2e;/admin', 400],
       ['/a/.%2e;x/admin', 400],
+      ['/a/..%3b/admin', 400],
+      ['/a/%2e%2e%3Bx/admin', 400],
+      ['/a/.%3b/admin', 400],
+      ['/a/...;x', '/a/...;x'],
       ['/admin;x=y', 403],
       ['/admin;/x', 403],
       ['/a;x=y/b', '/a;x=y/b'],

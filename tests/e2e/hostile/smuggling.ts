@@ -126,7 +126,7 @@ export const smuggling: readonly AttackClass[] = [
   {
     name: 'CL.0: a request in a body',
     sources: 'Kettle, Browser-Powered Desync Attacks 2022',
-    done: 'the body stays a body, its length is sent on; a path without a body in the rules changes nothing',
+    done: 'the body stays a body, whatever the method and whoever answers; its length is sent on',
     attacks: [
       {
         name: 'behind POST',
