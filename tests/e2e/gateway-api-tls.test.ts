@@ -73,6 +73,8 @@ function secureBackend(t: TestContext, pair: 'backend' | 'other'): Promise<numbe
 test('HTTPS: certificates by SNI, HTTP/2, redirect from HTTP, hosts of another listener are misdirected', async (t) => {
   if (!requireProgram(t, 'curl')) return;
   const [http, https] = [await freePort(), await freePort()];
+  const moved =
+    '{matches: [{path: {value: /moved}}], filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /new}}}]}';
   const program = await serve(t, {
     'g.yaml': `${gateway(`listeners: [
       {name: http, port: ${http}, protocol: HTTP},
@@ -81,7 +83,7 @@ test('HTTPS: certificates by SNI, HTTP/2, redirect from HTTP, hosts of another l
       {name: other, port: ${https}, protocol: HTTPS, hostname: other.example.org, tls: {certificateRefs: [{name: other}]}},
       {name: closed, port: ${https}, protocol: HTTPS, hostname: closed.example.com, tls: {certificateRefs: [{name: gone}]}}]`)}
 ${route('HTTPRoute', 'to', 'http', `rules: [{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: ${https}}}]}]`)}
-${['https', 'special', 'other'].map((name) => route('HTTPRoute', name, name, 'rules: [{backendRefs: [{name: app, port: 80}]}]')).join('')}
+${['https', 'special', 'other'].map((name) => route('HTTPRoute', name, name, `rules: [{backendRefs: [{name: app, port: 80}]}, ${moved}]`)).join('')}
 ${service('app', await plainBackend(t))}${secrets}`,
   });
   assert.equal(await curl(`https://shop.example.com:${https}/`), `200 2 plain shop.example.com:${https} https`);
@@ -90,6 +92,10 @@ ${service('app', await plainBackend(t))}${secrets}`,
   assert.match(
     await curl(`http://shop.example.com:${http}/x`, '-i'),
     new RegExp(`^302 1.1 .*location: https://shop.example.com:${https}/x`, 'is'),
+  );
+  assert.match(
+    await curl(`https://shop.example.com:${https}/moved`, '-i'),
+    new RegExp(`^302 2 .*location: https://shop.example.com:${https}/new`, 'is'),
   );
   // The certificate would fit, and the wildcard listener's connection is not the special one's.
   for (const version of ['--http1.1', '--http2'])
