@@ -72,6 +72,8 @@ export interface Shaken {
   readonly error: string | null;
   readonly reply: string;
   readonly reused: boolean;
+  /** Common name of the certificate that was shown; '' for none. */
+  readonly name: string;
 }
 
 /** A handshake and one request by Node's own client, on a connection of its own that is closed afterwards. */
@@ -84,8 +86,10 @@ export async function shake(
   let error: string | null = null;
   let reply = '';
   let reused = false;
+  let name = '';
   socket.on('secureConnect', () => {
     reused = socket.isSessionReused();
+    name = socket.getPeerX509Certificate()?.subject.split('CN=')[1] ?? '';
     socket.write(request);
   });
   socket.on('data', (chunk: Buffer) => {
@@ -95,7 +99,7 @@ export async function shake(
   socket.on('error', (failure) => (error = 'code' in failure ? String(failure.code) : failure.message));
   await new Promise((resolve) => socket.on('close', resolve));
   if (error === null && reply === '') error = 'closed';
-  return { socket, error, reply, reused };
+  return { socket, error, reply, reused, name };
 }
 
 /** Resolves to the session of a connection, for resumption. */
