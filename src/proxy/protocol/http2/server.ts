@@ -38,6 +38,7 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
   private readonly openedAt: number;
   private idleSince: number;
   private isClosed = false;
+  private clientEnded = false;
   private stuckLooks = 0;
   private lastWindow = 0;
 
@@ -56,8 +57,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     this.pool = pool;
     socket.on('error', ignore);
     socket.once('close', () => this.onClosed());
-    // A client of HTTP/2 that has closed its side opens no window any more and cannot ask for the rest: it is gone.
-    socket.once('end', () => this.close());
+    // Sockets stay open for writing after the client's FIN: what is under way is answered, then the connection closes.
+    socket.once('end', () => this.onEnd());
     if (peeked !== null && peeked.length > 0) socket.unshift(peeked);
     this.session = performServerHandshake(socket, sessionOptions(at.config.limits));
     // What was read before goes to the session; this only has the socket read on.
@@ -156,14 +157,25 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
 
   /**
    * After GOAWAY, nothing more is read and nothing is written: node:http2 is left so by a client that says GOAWAY and then
-   * nonsense, and does not even see the client go.
+   * nonsense, and does not even see the client go. And a client that has closed its side opens no window any more.
    */
   private isStuck(): boolean {
     const { outboundQueueSize = 0, remoteWindowSize = 0 } = this.session.state;
-    const isWaiting = outboundQueueSize > 0 || this.streams.size === 0;
+    const isWaiting = outboundQueueSize > 0 || this.streams.size === 0 || (this.clientEnded && this.hasUnsent());
     this.stuckLooks = isWaiting && remoteWindowSize === this.lastWindow ? this.stuckLooks + 1 : 0;
     this.lastWindow = remoteWindowSize;
     return this.stuckLooks >= maxStuckLooks;
+  }
+
+  private hasUnsent(): boolean {
+    for (const stream of this.streams) if (stream.out.unsent > 0) return true;
+    return false;
+  }
+
+  private onEnd(): void {
+    this.clientEnded = true;
+    if (this.isIdle) this.close();
+    else this.goAway();
   }
 
   private cut(): void {

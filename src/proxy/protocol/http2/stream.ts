@@ -8,6 +8,7 @@ import { failureReply, renderFor } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { Exchange, type Downstream } from '../exchange.ts';
 import { RequestHead, type ResponseHead } from '../http1/head.ts';
+import { GrpcFrames } from '../grpc/frames.ts';
 import { replyLines } from '../http1/reply-lines.ts';
 import { timeLimits } from '../http1/time-limits.ts';
 import type { Trailers } from '../http1/trailers.ts';
@@ -37,6 +38,8 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
   private readonly lines = new RequestLines();
+  private readonly asked = new GrpcFrames();
+  private readonly answered = new GrpcFrames();
   private readonly head: RequestHead;
   private readonly x: Exchange;
   private readonly deadline: Deadline;
@@ -75,6 +78,8 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     this.requestDone = endsHere;
     this.handshake = null;
     this.bytes = 0;
+    this.asked.reset();
+    this.answered.reset();
     this.reading = false;
     this.paused = false;
     this.trailers = null;
@@ -218,6 +223,10 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     }
     this.bytes += chunk.length;
     x.bytesReceived = this.bytes;
+    if (x.isGrpc) {
+      this.asked.read(chunk, 0, chunk.length);
+      x.requestMessages = this.asked.messages;
+    }
     const { maxBodyBytes } = this.at.config.limits;
     if (maxBodyBytes > 0 && this.bytes > maxBodyBytes) return this.failRequest(failures.bodyTooLarge);
     if (head.contentLength >= 0 && this.bytes > head.contentLength) return this.mismatch();
@@ -307,8 +316,13 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
   }
 
   writeBody(buffer: Buffer, start: number, end: number, keep: boolean): boolean {
+    const { x } = this;
+    if (x.isGrpc) {
+      this.answered.read(buffer, start, end);
+      x.responseMessages = this.answered.messages;
+    }
     const result = this.out.body(buffer, start, end, keep);
-    if (result >= 2) this.x.attempt.lend();
+    if (result >= 2) x.attempt.lend();
     return (result & 1) === 0;
   }
 

@@ -12,6 +12,7 @@ export function readTrailers(fields: readonly string[], maxBytes: number): Trail
   let text = '';
   for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
   const bytes = Buffer.from(`${text}\r\n`, 'latin1');
+  if (bytes.length > maxBytes) return null;
   const trailers = new Trailers(maxTrailers, maxBytes);
   trailers.reset();
   const used = trailers.parse(bytes, bytes.length);
