@@ -30,7 +30,9 @@ export function join(fragments: readonly Fragment[]): Joined {
     const lost = new Map<string, Condition>();
     for (const listener of fragment.listeners) {
       const holder =
-        listener.kind === 'mesh' ? taken.find((other) => other.kind === 'mesh') : taken.find((other) => clash(other, listener));
+        listener.kind === 'mesh'
+          ? taken.find((other) => other.kind === 'mesh')
+          : taken.find((other) => clash(other, listener) && !yields(other, listener));
       if (holder === undefined) {
         listeners.push(shift === 0 ? listener : shifted(listener, shift));
       } else {
@@ -63,6 +65,11 @@ function shifted(listener: Listener, by: number): Listener {
       matches: host.matches.map((entry) => ({ ...entry, route: entry.route + by })),
     })),
   };
+}
+
+/** Kong's own ports are there for want of others: Weir's dialect takes them out once it has their routes. */
+export function yields(kong: Listener, weir: Listener): boolean {
+  return kong.dialect === 'kong' && weir.dialect === 'weir' && kong.protocol === 'http' && clash(kong, weir);
 }
 
 function clash(a: Listener, b: Listener): boolean {

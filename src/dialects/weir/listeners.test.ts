@@ -178,6 +178,23 @@ test('limits, PROXY protocol, detection and HTTP/2 reach the model', async () =>
   assert.deepEqual([proxyProtocol, http2], ['optional', false]);
 });
 
+test("Kong's own ports yield to a Listener, which serves the routes in their place", async () => {
+  const kong = '_format_version: "3.0"\nservices:\n- {name: s, url: "http://127.0.0.1:1", routes: [{name: r, paths: [/]}]}\n';
+  for (const port of [8000, 8443]) {
+    const { snapshot, diagnostics } = await compile(kong, listener(`port: ${port}`));
+    assert.deepEqual(snapshot.listeners.map((one) => `${one.dialect} ${one.port} ${one.virtualHosts.length}`).toSorted(), [
+      `kong ${port === 8000 ? 8443 : 8000} 1`,
+      `weir ${port} 1`,
+    ]);
+    assert.deepEqual(
+      diagnostics.filter(({ code }) => code.startsWith('WR06')).map(({ code }) => code),
+      [],
+    );
+    const other = await compile(kong, listener(`port: ${port}, routesFrom: [mesh]`));
+    assert.ok(other.diagnostics.some(({ code }) => code === 'WR0602'));
+  }
+});
+
 const keys = 'filters: [{rateLimit: {limits: [{requests: 1, per: minute}]}}]';
 const headers = 'filters: [{headerModifier: {request: {set: [{name: a, value: b}]}}}]';
 const tcp = listener('port: 5432, protocol: TCP, forward: {destinations: [{host: db.test, port: 5432}]}', 'db');

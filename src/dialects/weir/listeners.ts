@@ -8,6 +8,7 @@ import type { Secret } from '../../model/tls.ts';
 import type { Path, Resource, TranslateInput } from '../dialect.ts';
 import { isRecord, lazily } from '../check.ts';
 import { secretsIndex } from '../kubernetes/secrets.ts';
+import { yields } from '../join.ts';
 import { buildServiceIndex } from '../services.ts';
 import { listenerKind, type ListenerSpec } from './kinds.ts';
 import { chainsOf, misfit } from './listener-chains.ts';
@@ -98,7 +99,7 @@ export function serveRoutes(
   snapshot: Snapshot,
   input: TranslateInput,
 ): { readonly snapshot: Snapshot; readonly diagnostics: readonly Diagnostic[] } {
-  const diagnostics = parentProblems(input);
+  const diagnostics = [...parentProblems(input)];
   if (!snapshot.listeners.some((listener) => listener.dialect === 'weir')) return { snapshot, diagnostics };
   const specs = new Map(
     input.resources.flatMap((resource) => {
@@ -123,6 +124,23 @@ export function serveRoutes(
       ),
     };
   });
+  const kept = listeners.filter((kong) => {
+    const taker = listeners.find((weir) => yields(kong, weir));
+    if (taker === undefined) return true;
+    if (specs.get(taker.origin)?.routesFrom.includes('kong') !== true)
+      diagnostics.push(
+        diagnose(
+          'WR0602',
+          kong.origin,
+          refOf(kong.origin),
+          `port ${kong.port} belongs to Listener ${taker.origin.name}, which serves no Kong routes`,
+          {
+            hint: 'write routesFrom: [kong] there, or give it another port',
+          },
+        ),
+      );
+    return false;
+  });
   const attached = new Map(listeners.map((listener) => [listener.origin, routesOf(listener)]));
   const status = snapshot.status.map((entry) => {
     const count = attached.get(entry.origin);
@@ -130,7 +148,7 @@ export function serveRoutes(
       ? entry
       : { ...entry, listeners: entry.listeners.map((one) => ({ ...one, attachedRoutes: count })) };
   });
-  return { snapshot: { ...snapshot, listeners, status }, diagnostics };
+  return { snapshot: { ...snapshot, listeners: kept, status }, diagnostics };
 }
 
 function routesOf(listener: Listener): number {
@@ -193,7 +211,11 @@ function parentProblems(input: TranslateInput): readonly Diagnostic[] {
   return diagnostics;
 }
 
-function refOf({ kind, namespace, name }: Resource): { readonly kind: string; readonly namespace: string | null; readonly name: string } {
+function refOf({ kind, namespace, name }: Pick<Resource, 'kind' | 'namespace' | 'name'>): {
+  readonly kind: string;
+  readonly namespace: string | null;
+  readonly name: string;
+} {
   return { kind, namespace, name };
 }
 
