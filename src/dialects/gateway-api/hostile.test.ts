@@ -65,6 +65,19 @@ function run(values: readonly unknown[]): void {
   compileTables(snapshot);
   for (const host of snapshot.listeners.flatMap((listener) => listener.virtualHosts))
     for (const entry of host.matches) assert.ok(entry.route < snapshot.routes.length);
+  const secrets = new Set((snapshot.secrets ?? []).map(({ name }) => name));
+  for (const { chains = [], virtualHosts } of snapshot.listeners) {
+    assert.equal(new Set(chains.map(({ name }) => name)).size, chains.length, 'chains have names of their own');
+    for (const { tls, forward, virtualHosts: reached = [] } of chains) {
+      assert.ok(tls === null || tls.certificates.length > 0);
+      for (const name of [...(tls?.certificates ?? []), ...(tls === null || tls.ca === null ? [] : [tls.ca])]) assert.ok(secrets.has(name));
+      for (const { cluster } of forward?.destinations ?? [])
+        assert.ok(cluster === null || snapshot.clusters.some((one) => one.name === cluster));
+      for (const name of reached) assert.ok(virtualHosts.some((host) => host.name === name));
+    }
+  }
+  for (const { tls } of snapshot.clusters)
+    for (const name of [tls?.ca, tls?.certificate]) assert.ok(name === undefined || name === null || secrets.has(name));
   for (const { action } of snapshot.routes)
     if (action.kind === 'forward')
       for (const { cluster, invalidStatus } of action.destinations)
