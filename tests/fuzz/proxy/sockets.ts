@@ -200,6 +200,7 @@ export class MemorySocket extends Socket {
 }
 
 for (const name of ['remoteAddress', 'localAddress']) Object.defineProperty(MemorySocket.prototype, name, { value: '127.0.0.1' });
+Object.defineProperty(MemorySocket.prototype, 'remoteFamily', { value: 'IPv4' });
 
 /** The engine's side of a connection to an upstream: reads into the buffers that the engine gives (node:net `onread`). */
 export class UpstreamSocket extends MemorySocket {
