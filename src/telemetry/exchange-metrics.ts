@@ -33,6 +33,9 @@ interface Outcome {
   readonly duration: Histogram;
   readonly requestBytes: Histogram;
   readonly responseBytes: Histogram;
+  /** Null when it was not gRPC. */
+  readonly requestMessages: Counter | null;
+  readonly responseMessages: Counter | null;
   /** Null when no cluster was chosen. */
   readonly clusterCode: Counter | null;
   readonly clusterClass: Counter | null;
@@ -108,6 +111,10 @@ export class ExchangeMetrics {
     outcome.duration.observe(record.durationMs);
     outcome.requestBytes.observe(record.bytesReceived);
     outcome.responseBytes.observe(record.bytesSent);
+    if (record.isGrpc === true) {
+      outcome.requestMessages?.add(record.requestMessages ?? 0);
+      outcome.responseMessages?.add(record.responseMessages ?? 0);
+    }
     manager.total.add(1);
     manager.time.observe(record.durationMs);
     const statusClass = (status / 100) | 0;
@@ -229,6 +236,8 @@ export class ExchangeMetrics {
       duration: this.#metrics.histogram('istio_request_duration_milliseconds', 'milliseconds', labels),
       requestBytes: this.#metrics.histogram('istio_request_bytes', 'bytes', labels),
       responseBytes: this.#metrics.histogram('istio_response_bytes', 'bytes', labels),
+      requestMessages: grpcStatus === null ? null : this.#counter('istio_request_messages_total', labels),
+      responseMessages: grpcStatus === null ? null : this.#counter('istio_response_messages_total', labels),
       clusterCode:
         cluster === ''
           ? null

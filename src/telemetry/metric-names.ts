@@ -53,6 +53,8 @@ export const metricNames = {
   },
   istio_request_bytes: { type: 'histogram', labels: istioLabels, help: 'Body bytes of requests.' },
   istio_response_bytes: { type: 'histogram', labels: istioLabels, help: 'Body bytes of responses.' },
+  istio_request_messages_total: { type: 'counter', labels: istioLabels, help: 'Whole messages that gRPC clients sent.' },
+  istio_response_messages_total: { type: 'counter', labels: istioLabels, help: 'Whole messages that gRPC clients were sent.' },
   istio_tcp_connections_opened_total: { type: 'counter', labels: istioTcpLabels, help: 'Layer 4 connections that were forwarded.' },
   istio_tcp_connections_closed_total: { type: 'counter', labels: istioTcpLabels, help: 'Layer 4 connections that ended.' },
   istio_tcp_sent_bytes_total: { type: 'counter', labels: istioTcpLabels, help: 'Bytes sent to clients of layer 4 connections.' },

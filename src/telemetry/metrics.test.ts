@@ -145,7 +145,15 @@ describe('ExchangeMetrics', () => {
     const aggregator = new MetricsAggregator();
     const { metrics } = worker(aggregator);
     const exchanges = new ExchangeMetrics(metrics);
-    const call = blankRecord({ upstreamCluster: 'c', upstreamService: 's.n', upstreamServiceNamespace: 'n', isGrpc: true, grpcStatus: 0 });
+    const call = blankRecord({
+      upstreamCluster: 'c',
+      upstreamService: 's.n',
+      upstreamServiceNamespace: 'n',
+      isGrpc: true,
+      grpcStatus: 0,
+      requestMessages: 2,
+      responseMessages: 5,
+    });
     exchanges.record(call);
     exchanges.record(call);
     exchanges.record({ ...call, grpcStatus: 12 });
@@ -161,6 +169,8 @@ describe('ExchangeMetrics', () => {
       );
     assert.match(text, series('0', '-', 'grpc', 2));
     assert.match(text, series('12', '-', 'grpc', 1));
+    const messages = (name: string): number => aggregator.total(name);
+    assert.deepEqual([messages('istio_request_messages_total'), messages('istio_response_messages_total')], [8, 20]);
     assert.match(text, series('', 'UR', 'grpc', 1));
     assert.match(text, series('', '-', 'http', 1));
   });

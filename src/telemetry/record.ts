@@ -67,6 +67,9 @@ export interface ExchangeRecord {
   isGrpc?: boolean;
   /** gRPC's status of the response; -1 when it came to none. */
   grpcStatus?: number;
+  /** Whole messages of gRPC that the client sent, and that it was sent. */
+  requestMessages?: number;
+  responseMessages?: number;
   /** Body bytes. */
   bytesReceived: number;
   bytesSent: number;

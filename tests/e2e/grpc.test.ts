@@ -88,6 +88,8 @@ describe('gRPC', () => {
         const logs = await rig.logged(4);
         for (const log of logs) assert.deepEqual([log['code'], log['grpc'], log['number'], log['protocol']], ['200', 'OK', '0', 'HTTP/2']);
         await rig.settled();
+        // 1 + 3 + 1 + 3 messages asked, 1 + 1 + 2000 + 3 answered.
+        assert.deepEqual([rig.metric('istio_request_messages_total'), rig.metric('istio_response_messages_total')], [8, 2005]);
       });
 
   it('carries a message of 3 MB both ways', async (t) => {

@@ -93,6 +93,9 @@ export class Exchange implements ExchangeRecord {
   timeoutMs = 0;
   /** `grpc-status` of the response; -1 while there is none. */
   grpcStatus = -1;
+  /** Whole messages of gRPC that the client sent, and that it was sent. */
+  requestMessages = 0;
+  responseMessages = 0;
   /** Authority to send upstream when it differs from the client's. */
   sentHost: string | null = null;
   /** Path with query to send upstream. */
@@ -156,6 +159,8 @@ export class Exchange implements ExchangeRecord {
     this.isGrpc = false;
     this.timeoutMs = 0;
     this.grpcStatus = -1;
+    this.requestMessages = 0;
+    this.responseMessages = 0;
     this.lastActivity = now;
     this.sentHost = null;
     this.startedAt = now;

@@ -27,6 +27,15 @@ export class GrpcFrames {
     this.maxMessageBytes = maxMessageBytes;
   }
 
+  /** Ready for another stream. */
+  reset(): void {
+    this.messages = 0;
+    this.compressed = 0;
+    this.error = '';
+    this.headBytes = 0;
+    this.remaining = 0;
+  }
+
   /** Inside a message: a stream that ends here was cut. */
   get inMessage(): boolean {
     return this.headBytes !== 0;
