@@ -4,6 +4,10 @@ import type { Wire } from '../../upstream/wire.ts';
 
 /** A read this large makes the next one go to a buffer of the pipe's own, out of which it is written without a copy. */
 const bulkBytes = 16 * 1024;
+/** Buffers of pipes' own in one worker, 64 MiB: with more connections reads are copied. */
+const maxOwned = 256;
+/** Beyond this a pipe gives its buffer back after a read that did not fill it: it may be the last for long. */
+const manyOwned = 64;
 /** Larger than any read. */
 const scratchBytes = 256 * 1024;
 /** So many small reads in a row give the buffer back. */
@@ -34,6 +38,7 @@ class Scratch {
 }
 
 const scratch = new Scratch();
+let owned = 0;
 
 /** Who is told what passes. */
 export interface PipeOwner {
@@ -81,17 +86,29 @@ export class Pipe {
 
   /** For `net.connect({onread})`: where the next bytes go. */
   readonly nextBuffer = (): Buffer => {
-    if (this.isBulk) return (this.own ??= this.reads.takePrivate());
-    if (this.own !== null && !this.lent) {
-      this.reads.givePrivate(this.own);
-      this.own = null;
+    if (this.isBulk) {
+      if (this.own === null && owned < maxOwned) {
+        this.own = this.reads.takePrivate();
+        owned++;
+      }
+      return this.own ?? this.reads.shared;
     }
+    if (!this.lent) this.giveBack();
     return this.reads.shared;
   };
 
+  private giveBack(): void {
+    const { own } = this;
+    if (own === null) return;
+    this.own = null;
+    owned--;
+    // A write that was cut short may still refer to it.
+    if (!this.lent) this.reads.givePrivate(own);
+  }
+
   /** Bytes that arrived in a buffer of `nextBuffer`, or that belong to nobody else. False: stop reading. */
   read(bytes: number, into: Uint8Array): boolean {
-    this.adapt(bytes);
+    this.adapt(bytes, into.length);
     const { sink } = this;
     if (sink === null || this.closed || sink.socket.destroyed) return false;
     this.owner.onPassed(this, bytes);
@@ -126,17 +143,17 @@ export class Pipe {
   /** Both sockets are gone. */
   close(): void {
     this.closed = true;
-    if (this.own !== null && !this.lent) this.reads.givePrivate(this.own);
-    this.own = null;
+    this.giveBack();
     this.source = null;
     this.sink = null;
   }
 
-  private adapt(bytes: number): void {
+  private adapt(bytes: number, room: number): void {
     if (bytes >= bulkBytes) {
-      this.isBulk = true;
       this.small = 0;
+      this.isBulk = true;
     } else if (this.isBulk && ++this.small >= maxSmall) this.isBulk = false;
+    if (bytes < room && owned > manyOwned) this.isBulk = false;
   }
 
   private readonly onTaken = (): void => {

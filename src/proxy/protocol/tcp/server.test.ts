@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { L4Forward } from '../../../model/chain.ts';
 import { destinationTo, forwardTo, TcpLane } from '../../../../tests/support/layer4.ts';
-import { freePort, RawBackend, RawClient, type BackendConnection } from '../../../../tests/support/raw.ts';
+import { freePort, portOf, RawBackend, RawClient, type BackendConnection } from '../../../../tests/support/raw.ts';
 import { clusterOf } from '../../../../tests/support/rig.ts';
 
 /** One backend behind one TCP route; at the end nothing may be left. */
@@ -286,6 +288,36 @@ describe('serveTcp', () => {
     const [line] = await at.ended(1);
     assert.equal(line['bytes_sent'], total);
     assertNothingLeft(at);
+  });
+
+  it('connections that fell idle after large transfers keep few buffers', { timeout: 60_000 }, async (t) => {
+    const bytes = 1024 * 1024 + 1000;
+    const block = Buffer.alloc(bytes, 'b');
+    const backend = createServer((socket) => socket.write(block));
+    backend.listen(0, '127.0.0.1');
+    await once(backend, 'listening');
+    const at = await TcpLane.start([clusterOf('b', [portOf(backend)])], forwardTo(['b']));
+    const clients: Socket[] = [];
+    t.after(() => {
+      for (const client of clients) client.destroy();
+      at.close();
+      backend.close();
+    });
+    const { arrayBuffers } = process.memoryUsage();
+    for (let i = 0; i < 400; i++) {
+      const client = connect({ port: at.port, host: '127.0.0.1' });
+      clients.push(client);
+      for (let got = 0; got < bytes;) {
+        const [chunk]: Buffer[] = await once(client, 'data');
+        got += chunk.length;
+      }
+    }
+    assert.equal(at.at.connections.size, 400);
+    setFlagsFromString('--expose-gc');
+    runInNewContext('gc')();
+    // A buffer of 256 KiB each would be 100 MiB.
+    const grown = (process.memoryUsage().arrayBuffers - arrayBuffers) / 2 ** 20;
+    assert.ok(grown < 50, `${grown.toFixed(0)} MiB`);
   });
 
   it('counts bytes while the connection lives, and both ends of it', async (t) => {
