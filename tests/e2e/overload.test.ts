@@ -152,7 +152,7 @@ await test('Unix sockets: one worker accepts, whoever asks by curl is served, an
     const { backend, rig } = await proxied(
       t,
       answering(() => hello),
-      { workers: 2, listener: { address } },
+      { workers: 2, listener: { address, trustedCidrs: ['127.0.0.1/32'] } },
     );
     for (let i = 0; i < 4; i++) assert.equal((await runProgram('curl', ['-sS', ...args, 'http://a.test/'])).stdout, 'hello');
     const sent = backend.connections.map(({ received }) => received).join('');

@@ -73,8 +73,13 @@ export class Intake implements LiveConnection, HandshakeUser {
     socket.on('close', this.onClose);
     const now = performance.now();
     worker.wheel.arm(this.deadline, now + this.limitMs);
-    if (at.expectsProxyHeader(this.directRemoteAddress)) this.listen();
-    else this.choose(now);
+    try {
+      if (at.expectsProxyHeader(this.directRemoteAddress)) this.listen();
+      else this.choose(now);
+    } catch (error) {
+      worker.onFault(error);
+      this.close();
+    }
   }
 
   /** Nothing of an exchange yet: may be closed without loss. */
@@ -89,8 +94,15 @@ export class Intake implements LiveConnection, HandshakeUser {
   }
 
   close(): void {
-    this.stage = 'done';
+    this.settle();
     this.socket.destroy();
+  }
+
+  /** Nothing is waited for any more. */
+  private settle(): void {
+    this.stage = 'done';
+    this.at.connections.delete(this);
+    this.worker.wheel.remove(this.deadline);
   }
 
   private get limitMs(): number {
@@ -275,9 +287,7 @@ export class Intake implements LiveConnection, HandshakeUser {
       socket.off('close', this.onClose);
       socket.off('error', this.onError);
     }
-    this.stage = 'done';
-    at.connections.delete(this);
-    worker.wheel.remove(this.deadline);
+    this.settle();
     if (socket.destroyed) return;
     if (worker.overloaded && this.chain !== null && this.chain.forward !== null && at.connections.size > fewConnections)
       return this.turnAway('overload', 'memory is tight');
@@ -310,9 +320,7 @@ export class Intake implements LiveConnection, HandshakeUser {
 
   private refuse(refusal: Refusal, reason: string): void {
     if (this.stage === 'done') return;
-    this.stage = 'done';
-    this.at.connections.delete(this);
-    this.worker.wheel.remove(this.deadline);
+    this.settle();
     this.turnAway(refusal, reason);
   }
 

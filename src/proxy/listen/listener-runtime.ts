@@ -94,7 +94,9 @@ export class ListenerRuntime {
   }
 
   private isInTrustedNetwork(peer: string): boolean {
-    return this.trusted !== null && this.trusted.check(peer, isIP(peer) === 6 ? 'ipv6' : 'ipv4');
+    const family = isIP(peer);
+    // A Unix socket's peer has no address.
+    return this.trusted !== null && family !== 0 && this.trusted.check(peer, family === 6 ? 'ipv6' : 'ipv4');
   }
 
   /** Whether the peer's forwarding headers and request id are believed. */
