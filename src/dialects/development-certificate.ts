@@ -3,6 +3,8 @@
  * it is. One for each process: revisions keep it, a restart makes another.
  */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import type { Origin } from '../model/origin.ts';
+import type { Secret } from '../model/tls.ts';
 
 export interface DevelopmentCertificate {
   /** PEM */
@@ -12,6 +14,18 @@ export interface DevelopmentCertificate {
 
 /** Organisation of subject and issuer: what browsers and `/certs` show. */
 export const developmentOrganisation = 'Weir development certificate (trusted by nobody)';
+
+const prefix = 'development/';
+
+/** By the name of a secret. */
+export function isDevelopmentSecret(name: string): boolean {
+  return name.startsWith(prefix);
+}
+
+/** The certificate as a secret of the snapshot; its name tells what it is. */
+export function developmentSecret(names: readonly string[], origin: Origin): Secret {
+  return { name: `${prefix}${names.join()}`, ...developmentCertificate(names), ca: null, origin };
+}
 
 const made = new Map<string, DevelopmentCertificate>();
 

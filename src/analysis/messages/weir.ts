@@ -43,4 +43,10 @@ export const weirMessages = {
     explanation:
       'The Policy names a service, and a route spreads over that service and others. Authentication and limits are decided before a destination is chosen, so the filter runs for every request of the route.',
   },
+  WR0508: {
+    severity: 'warning',
+    title: 'Listener shows a development certificate',
+    explanation:
+      'With `tls.development: true` a Listener shows a certificate for its hostnames that Weir signed itself. Its subject says what it is, no client trusts it, and each process makes another. It is for trying things out.',
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Origin } from '../../model/origin.ts';
 import type { Secret } from '../../model/tls.ts';
 import { lazily } from '../check.ts';
-import { developmentCertificate } from '../development-certificate.ts';
+import { developmentSecret } from '../development-certificate.ts';
 import type { Directory } from './directory.ts';
 import type { Located, Reference } from './entity.ts';
 
@@ -20,9 +20,6 @@ export interface ShownCertificate {
   /** Names of secrets: RSA and ECDSA of one entity. */
   readonly certificates: readonly string[];
 }
-
-/** Secret of the certificate that Kong's ports show where no server name fits. */
-export const developmentSecret = 'kong/development';
 
 export class CertificateBook {
   readonly #directory: Directory;
@@ -82,13 +79,9 @@ export class CertificateBook {
 
   /** Kong shows a certificate of its own to clients that ask for a name without one. */
   #development(): readonly string[] {
-    this.#used.set(developmentSecret, {
-      name: developmentSecret,
-      ...developmentCertificate(['localhost']),
-      ca: null,
-      origin: this.#origin,
-    });
-    return [developmentSecret];
+    const secret = developmentSecret(['localhost'], this.#origin);
+    this.#used.set(secret.name, secret);
+    return [secret.name];
   }
 
   /** Secret with the client certificate that a service or an upstream shows; null: it is not there or broken. */

@@ -57,8 +57,8 @@ const shown: readonly (readonly [sni: string, certificate: string])[] = [
   ['c.example.com', `tls ${id} http`],
   ['b.example.com', `tls ${id.replace(/1$/, '2')} http`],
   ['b.example.org', `tls ${id.replace(/1$/, '2')} http`],
-  ['x.org', 'tls kong/development http'],
-  ['', 'tls kong/development http'],
+  ['x.org', 'tls development/localhost http'],
+  ['', 'tls development/localhost http'],
   // A certificate that is broken leaves its names to nobody else.
   ['x.broken.example', 'closed'],
 ];

@@ -1,7 +1,8 @@
 /** Kong routes for tcp, tls, tls_passthrough and udp: listeners on the ports that their destinations name. */
 import { isIP } from 'node:net';
 import type { ConnectionChain, L4Forward } from '../../model/chain.ts';
-import { developmentSecret, type CertificateBook } from './certificates.ts';
+import { isDevelopmentSecret } from '../development-certificate.ts';
+import type { CertificateBook } from './certificates.ts';
 import { terminatingChains, type ChainBase } from './chains.ts';
 import type { Located } from './entity.ts';
 import { parseSni } from './hosts.ts';
@@ -111,7 +112,7 @@ function chainsOn(one: StreamRoute, port: number, udp: boolean, book: Certificat
     if ((protocol === 'udp') !== udp) continue;
     if (protocol === 'tls') {
       const ended = terminatingChains(book, { ...base, name: `${base.name}/tls` }, snis);
-      if (snis.length > 0 && ended.some((chain) => chain.tls?.certificates.includes(developmentSecret) === true))
+      if (snis.length > 0 && ended.some((chain) => chain.tls?.certificates.some(isDevelopmentSecret) === true))
         report.add(
           'WR0417',
           resource,

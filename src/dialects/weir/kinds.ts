@@ -37,6 +37,8 @@ const listenerTls = lazily(() =>
       .min(1)
       .max(64)
       .optional(),
+    /** A certificate for the listener's hostnames that Weir signs itself, after the others. No client trusts it. */
+    development: z.boolean().optional(),
     minVersion: tlsVersion.default('TLSv1.2'),
     maxVersion: tlsVersion.default('TLSv1.3'),
     /** OpenSSL names, for TLS 1.2 and below. */

@@ -52,7 +52,7 @@ export function misfit({ address, port, protocol, tls, forward, detectTimeoutMs,
     return { path: ['tls', 'mode'], message: 'HTTPS ends TLS: it cannot be passed through', hint: 'write protocol: TLS' };
   if (
     tls?.mode === 'Passthrough' &&
-    (tls.certificateRefs ?? tls.certificateFiles ?? tls.clientValidation ?? tls.cipherSuites) !== undefined
+    (tls.certificateRefs ?? tls.certificateFiles ?? tls.development ?? tls.clientValidation ?? tls.cipherSuites) !== undefined
   )
     return {
       path: ['tls', 'mode'],
@@ -91,7 +91,13 @@ export function chainsOf(
   const ends = tls !== undefined && tls.mode === 'Terminate';
   const alpn = http ? (http2 === false ? ['http/1.1'] : ['h2', 'http/1.1']) : [];
   const server = ends
-    ? listenerTls(tls, alpn, { resource, index: tools.secretsIndex, secrets: tools.secrets, report: tools.report })
+    ? listenerTls(tls, alpn, {
+        resource,
+        hostnames: spec.hostnames ?? [],
+        index: tools.secretsIndex,
+        secrets: tools.secrets,
+        report: tools.report,
+      })
     : null;
   const chain = (more: Partial<ConnectionChain>): ConnectionChain => ({
     name,

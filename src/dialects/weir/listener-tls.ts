@@ -1,6 +1,7 @@
 /** `tls` of a Weir Listener → TLS that ends there. */
 import { getCiphers } from 'node:tls';
 import { defaultServerTls, type Secret, type ServerTls, type TlsVersion } from '../../model/tls.ts';
+import { developmentSecret } from '../development-certificate.ts';
 import type { Path, Resource } from '../dialect.ts';
 import type { SecretLookup, SecretsIndex } from '../kubernetes/secrets.ts';
 import { fileSecret } from '../secrets.ts';
@@ -12,8 +13,9 @@ export interface TlsTools {
   readonly resource: Resource;
   readonly index: SecretsIndex;
   readonly secrets: Map<string, Secret>;
+  readonly hostnames: readonly string[];
   /** `path` below `spec`. */
-  readonly report: (code: 'WR0105' | 'WR0106' | 'WR0333', path: Path, message: string, hint: string) => void;
+  readonly report: (code: 'WR0105' | 'WR0106' | 'WR0333' | 'WR0508', path: Path, message: string, hint: string) => void;
 }
 
 const order: readonly TlsVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
@@ -34,7 +36,7 @@ export function listenerTls(tls: ListenerTls, alpn: readonly string[], tools: Tl
   };
 }
 
-function certificatesOf(tls: ListenerTls, { resource, index, secrets, report }: TlsTools): readonly string[] {
+function certificatesOf(tls: ListenerTls, { resource, index, secrets, report, hostnames }: TlsTools): readonly string[] {
   const names: string[] = [];
   for (const [place, { name }] of (tls.certificateRefs ?? []).entries()) {
     const found = index.keyPair(resource.namespace ?? 'default', name);
@@ -48,12 +50,23 @@ function certificatesOf(tls: ListenerTls, { resource, index, secrets, report }: 
     secrets.set(secret.name, secret);
     names.push(secret.name);
   }
-  if (tls.certificateRefs === undefined && tls.certificateFiles === undefined)
+  if (tls.development === true) {
+    const hosts = hostnames.filter((one) => one !== '*');
+    const secret = developmentSecret(hosts.length === 0 ? ['localhost'] : hosts, originOf(resource, ['tls', 'development']));
+    secrets.set(secret.name, secret);
+    names.push(secret.name);
+    report(
+      'WR0508',
+      ['tls', 'development'],
+      'clients are shown a certificate that Weir signed itself, which none of them trusts',
+      'leave it out where others than developers connect',
+    );
+  } else if (tls.certificateRefs === undefined && tls.certificateFiles === undefined)
     report(
       'WR0106',
       ['tls'],
       'spec.tls.certificateRefs is required: TLS ends here',
-      'name a Secret with certificateRefs, or files with certificateFiles',
+      'name a Secret with certificateRefs, or files with certificateFiles; for trying out, write development: true',
     );
   return names;
 }

@@ -58,6 +58,22 @@ const rows: readonly {
     ],
   },
   {
+    name: 'HTTPS for trying out',
+    spec: 'port: 8443, protocol: HTTPS, hostnames: [a.example, "*.b.example", "*"], tls: {development: true}',
+    listener: ['0.0.0.0:8443 http', 'public - tls ends[development/a.example,*.b.example] TLSv1.2-TLSv1.3 h2,http/1.1 http'],
+    told: ['WR0508 clients are shown a certificate that Weir signed itself, which none of them trusts'],
+  },
+  {
+    name: 'a development certificate beside one of files',
+    spec: `port: 8443, protocol: HTTPS, tls: {certificateRefs: [{name: web}], development: true}`,
+    with: [secret],
+    listener: [
+      '0.0.0.0:8443 http',
+      'public - tls ends[kubernetes/Secret/default/web,development/localhost] TLSv1.2-TLSv1.3 h2,http/1.1 http',
+    ],
+    told: ['WR0508 clients are shown a certificate that Weir signed itself, which none of them trusts'],
+  },
+  {
     name: 'client certificates',
     spec: 'port: 8443, protocol: HTTPS, tls: {certificateRefs: [{name: web}], clientValidation: {mode: Optional, caCertificateRef: {kind: ConfigMap, name: clients}}}',
     with: [secret, map],
