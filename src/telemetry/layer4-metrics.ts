@@ -55,7 +55,7 @@ export interface UdpClusterMetrics {
   readonly txErrors: Counter;
 }
 
-export type UdpDropReason = 'sessions' | 'no-route' | 'no-upstream' | 'blocked' | 'queue';
+export type UdpDropReason = 'sessions' | 'overload' | 'no-route' | 'no-upstream' | 'blocked' | 'queue';
 
 /** Handles kept; names come from configuration, of which there may have been many. */
 const maxKept = 10_000;

@@ -126,7 +126,7 @@ export const metricNames = {
   weir_udp_datagrams_dropped_total: {
     type: 'counter',
     labels: ['route', 'reason'],
-    help: 'Datagrams dropped, by reason: sessions (there are too many), no-route, no-upstream, blocked, queue.',
+    help: 'Datagrams dropped, by reason: sessions (there are too many), overload (memory is tight), no-route, no-upstream, blocked, queue.',
   },
   envoy_cluster_ssl_handshake: { type: 'counter', labels: cluster, help: 'TLS handshakes with the cluster that succeeded.' },
   envoy_cluster_ssl_session_reused: { type: 'counter', labels: cluster, help: 'Handshakes with the cluster that resumed a session.' },

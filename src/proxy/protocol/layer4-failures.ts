@@ -16,6 +16,8 @@ export const layer4Failures = {
   /** Envoy adds URX when no attempt is left (tcp_proxy max_connect_attempts). */
   noAttemptLeft: { flag: 'URX', details: '' },
   limited: { flag: 'UO', details: 'connection_limit' },
+  /** Memory is tight. */
+  overload: failures.overload,
   idle: { flag: 'SI', details: 'idle_timeout' },
   downstreamReset: { flag: 'DC', details: 'downstream_remote_disconnect' },
   upstreamReset: { flag: 'UC', details: 'upstream_connection_termination' },

@@ -207,6 +207,23 @@ describe('serveTcp', () => {
     assertNothingLeft(at);
   });
 
+  it('takes no connection while memory is tight (OM), and serves those that are there', async (t) => {
+    const { lane: at } = await lane(t, echo);
+    const known = await RawClient.connect(at.port);
+    known.send('1');
+    await known.until((text) => text === '1');
+    Reflect.set(at.worker, 'overloaded', true);
+    const late = await RawClient.connect(at.port);
+    await late.toEnd();
+    const [line] = await at.ended(1);
+    assert.equal(line['response_flags'], 'OM');
+    known.send('2');
+    assert.equal(await known.until((text) => text === '12'), '12');
+    known.socket.end();
+    await at.ended(2);
+    assertNothingLeft(at);
+  });
+
   it('closes after silence both ways, and not while either side speaks', async (t) => {
     const { lane: at, backend } = await lane(t, () => undefined, { idleTimeoutMs: 60_000 });
     const client = await RawClient.connect(at.port);

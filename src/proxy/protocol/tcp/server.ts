@@ -103,6 +103,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
   private admit(): Reason | null {
     const { worker, forward, record } = this;
     if (forward.blocked !== undefined) return layer4Failures.blocked;
+    if (worker.overloaded) return layer4Failures.overload;
     this.counted = worker.counts.enter(forward.route, forward.maxConnections, Date.now());
     if (!this.counted) {
       this.route.limited.add(1);

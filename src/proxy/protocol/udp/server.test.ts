@@ -171,6 +171,20 @@ describe('UdpServer', () => {
     assert.equal(await at.metric('envoy_udp_downstream_sess_active'), 100);
   });
 
+  it('begins no session while memory is tight, and serves those that are there', async (t) => {
+    const { lane: at, peer } = await lane(t, ['a:']);
+    const [known, late] = [await peer(), await peer()];
+    await known.ask('1', at.port);
+    Reflect.set(at.worker, 'overloaded', true);
+    late.send('x', at.port);
+    const dropped = { reason: 'overload' };
+    while ((await at.metric('weir_udp_datagrams_dropped_total', dropped).catch(() => 0)) === 0)
+      await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await known.ask('2', at.port), 'a:2');
+    Reflect.set(at.worker, 'overloaded', false);
+    assert.equal(await late.ask('y', at.port), 'a:y');
+  });
+
   const drops: readonly (readonly [name: string, forward: L4Forward, reason: string])[] = [
     ['a blocked route', forwardTo(['dns'], { blocked: 'why' }), 'blocked'],
     ['a blocked cluster', forwardTo(['closed']), 'blocked'],

@@ -98,6 +98,7 @@ export class UdpServer implements SessionOwner {
     const forward = this.choose(from.address, from.port);
     if (forward === null) return this.drop(at.name, 'no-route');
     if (forward.blocked !== undefined) return this.drop(forward.route, 'blocked');
+    if (worker.overloaded) return this.drop(forward.route, 'overload');
     if (sessions.size >= at.config.limits.maxConnections) return this.drop(forward.route, 'sessions');
     const address = plainAddress(from.address);
     const hash = hashText(`${address}|${from.port}`);
