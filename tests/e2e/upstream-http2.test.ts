@@ -186,6 +186,25 @@ describe('connections over HTTP/2', () => {
     assert.equal(upstream.sessions.length, 1);
   });
 
+  it('are not asked for more than the peer takes, before it has said so', async (t) => {
+    let most = 0;
+    let now = 0;
+    const { reach, upstream } = await reaching(
+      t,
+      (stream, headers, session) => {
+        most = Math.max(most, ++now);
+        stream.on('close', () => now--);
+        setImmediate(() => echo(stream, headers, session));
+      },
+      { settings: { maxConcurrentStreams: 32 } },
+    );
+    const replies = await Promise.all(Array.from({ length: 90 }, () => reach.get()));
+    assert.ok(replies.every((reply) => reply.status === 200));
+    assert.ok(upstream.sessions.length <= 3, `${upstream.sessions.length} connections`);
+    assert.ok(most <= 96);
+    for (const log of await reach.rig.logged(90)) assert.equal(log['attempts'], '1');
+  });
+
   it('are as many as the peer’s limit of streams asks for', async (t) => {
     const seen: number[] = [];
     const waiting: (() => void)[] = [];

@@ -75,10 +75,10 @@ export class SessionPool implements SessionOwner {
     this.sendAway();
   }
 
-  /** One connection more, unless one is on its way that has room for all who wait. */
+  /** One connection more, unless one is on its way, or has not said yet for how many it has room. */
   private open(key: string, now: number): void {
     const first = this.waiting.find((entry) => entry.purpose.key === key);
-    if (first === undefined || this.sessions.some((session) => session.key === key && !session.connected)) return;
+    if (first === undefined || this.sessions.some((session) => session.key === key && !session.settled)) return;
     // Full: the connection that has been there longest and serves nobody makes room.
     if (this.sessions.length >= maxSessions) this.sessions.find((session) => session.active === 0 && session.connected)?.leave();
     if (this.sessions.length >= maxSessions) return;

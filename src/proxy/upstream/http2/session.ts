@@ -9,8 +9,8 @@ import type { Purpose, Transport } from '../transport.ts';
 
 /** Streams under way on one connection, whatever the peer would take (Envoy max_concurrent_streams). */
 const maxStreams = 1024;
-/** Assumed until the peer's SETTINGS are here (RFC 9113 §6.5.2 recommends no less). */
-const firstStreams = 100;
+/** Begun before the peer's SETTINGS tell how many it takes: what is too many would be refused. */
+const firstStreams = 16;
 /** Stream ids are 31 bits wide and odd: a connection is left well before they end. */
 const maxRequests = 2 ** 29;
 /** Kept without a stream, ms. */
@@ -29,7 +29,6 @@ const settings = {
   maxSendHeaderBlockLength: 256 * 1024,
   // MB; what streams hold is bounded by their windows.
   maxSessionMemory: 512,
-  peerMaxConcurrentStreams: firstStreams,
   // Our own head parser judged the request; a list that another server would take is passed on.
   strictSingleValueFields: false,
 };
