@@ -2,6 +2,7 @@ import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Origin } from '../model/origin.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import { certificateNames } from './certificates.ts';
 import { diagnose } from './messages.ts';
 import { shadowedRoutes } from './shadow.ts';
 
@@ -17,6 +18,7 @@ export function analyse(snapshot: Snapshot, files: number): readonly Diagnostic[
     ...limited(withoutEndpoints(snapshot)),
     ...limited(allZero(snapshot)),
     ...limited(shadowedRoutes(snapshot)),
+    ...limited(certificateNames(snapshot)),
   ];
 }
 

@@ -58,4 +58,10 @@ export const analysisMessages = {
     title: 'Every destination of a route has weight 0',
     explanation: 'Weights are relative; when all of them are 0 no destination can be chosen and requests are answered with an error.',
   },
+  WR0611: {
+    severity: 'warning',
+    title: 'Certificate is not for the host',
+    explanation:
+      'A listener answers for a server name (SNI) that none of its certificates holds for, among its subject alternative names (the common name does not count). Clients that verify certificates refuse the connection.',
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;
