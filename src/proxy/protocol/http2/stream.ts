@@ -102,12 +102,13 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     const { x, lines, head } = this;
     const now = performance.now();
     const { limits } = this.at.config;
-    head.reset();
     if (isExtendedConnect(fields)) {
       this.handshake = webSocketHandshake();
       this.requestDone = true;
     }
-    const status = lines.write(fields, endsHere, this.handshake) ? lines.read(head, endsHere) : -400;
+    let status = -400;
+    if (lines.write(fields, endsHere, this.handshake)) status = lines.read(head, endsHere);
+    else head.reset();
     x.begin(now);
     x.protocol = 'HTTP/2';
     if (this.requestDone) x.requestReceivedAt = now;
