@@ -4,6 +4,7 @@ import { corpusDirectory, run, type CampaignResult } from './campaign.ts';
 import { targets } from './check.ts';
 import { runHttp2 } from './http2/campaign.ts';
 import { runHttp2Upstream } from './http2/upstream.ts';
+import { runIntake } from './intake/campaign.ts';
 import { runProxy } from './proxy/campaign.ts';
 
 // node tests/fuzz/run.ts [--target NAME|all] [--executions N] [--seed S] [--no-save]
@@ -17,7 +18,7 @@ const { values } = parseArgs({
   allowNegative: true,
 });
 
-const runnable: readonly string[] = [...targets, 'proxy', 'http2', 'http2-upstream', ...binaryTargets.map(({ name }) => name)];
+const runnable: readonly string[] = [...targets, 'proxy', 'http2', 'http2-upstream', 'intake', ...binaryTargets.map(({ name }) => name)];
 const chosen = runnable.filter((target) => values.target === 'all' || values.target === target);
 const executions = Number(values.executions);
 const seed = Number(values.seed);
@@ -31,6 +32,7 @@ type Settings = Omit<Parameters<typeof run>[0], 'target'>;
 function runTarget(name: string, settings: Settings): Promise<CampaignResult> {
   if (name === 'proxy') return runProxy(settings);
   if (name === 'http2') return runHttp2(settings);
+  if (name === 'intake') return runIntake(settings);
   if (name === 'http2-upstream') return runHttp2Upstream(settings);
   const binary = binaryTargets.find((target) => target.name === name);
   if (binary !== undefined) return runBinary({ target: binary, ...settings });
