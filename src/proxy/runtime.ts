@@ -3,7 +3,7 @@ import type { ConnectionCounts } from '../decide/connection-counts.ts';
 import type { ForwardAction, Route, WeightedDestination } from '../model/route.ts';
 import type { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
 import type { Refusal } from '../telemetry/listener-metrics.ts';
-import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
+import type { ExchangeRecord, LogNeeds, RecordTls } from '../telemetry/record.ts';
 import type { Chain, ChainContext } from './chain/chain.ts';
 import type { Hit } from './route/tables.ts';
 import type { ClusterSet, ClusterState } from './upstream/cluster-state.ts';
@@ -42,7 +42,8 @@ export interface Telemetry {
   connectionRefused(listener: string, refusal: Refusal): void;
   /** Opened for one protocol, and another one opens it anew. */
   connectionHandedOver(listener: string): void;
-  handshake(listener: string, isReused: boolean, hasCertificate: boolean): void;
+  /** A client's handshake succeeded. */
+  handshake(listener: string, tls: RecordTls, isReused: boolean): void;
   /** Counts of connections and sessions that are not HTTP. */
   readonly layer4: Layer4Metrics;
   /** Writes the line of a connection or session that is over; it is no request. */

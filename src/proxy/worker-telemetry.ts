@@ -7,7 +7,7 @@ import { type ClusterMetrics, type ClusterTlsMetrics, ExchangeMetrics, type List
 import { Layer4Metrics } from '../telemetry/layer4-metrics.ts';
 import { IntakeMetrics, type Refusal } from '../telemetry/listener-metrics.ts';
 import { type Counter, type Gauge, WorkerMetrics } from '../telemetry/metrics.ts';
-import type { ExchangeRecord, LogNeeds } from '../telemetry/record.ts';
+import type { ExchangeRecord, LogNeeds, RecordTls } from '../telemetry/record.ts';
 import type { Telemetry } from './runtime.ts';
 import type { EndpointState } from './upstream/endpoint.ts';
 import type { TlsFailureKind } from './upstream/tls/failure.ts';
@@ -100,8 +100,8 @@ export class WorkerTelemetry implements Telemetry {
     this.overloaded.set(isActive ? 1 : 0);
   }
 
-  handshake(listener: string, isReused: boolean, hasCertificate: boolean): void {
-    this.intake.handshake(listener, isReused, hasCertificate);
+  handshake(listener: string, tls: RecordTls, isReused: boolean): void {
+    this.intake.handshake(listener, tls, isReused);
   }
 
   upstreamOpened(endpoint: EndpointState, socket?: Socket): void {

@@ -65,6 +65,7 @@ interface Manager {
   readonly noRoute: Counter;
   readonly noCluster: Counter;
   readonly rateLimited: Counter;
+  readonly overload: Counter;
 }
 
 /** The last code that gRPC knows. */
@@ -203,6 +204,7 @@ export class ExchangeMetrics {
       noRoute: this.#counter('envoy_http_no_route', labels),
       noCluster: this.#counter('envoy_http_no_cluster', labels),
       rateLimited: this.#counter('envoy_http_rate_limited', labels),
+      overload: this.#counter('envoy_http_downstream_rq_overload_close', labels),
     };
     this.#managers.set(listener, manager);
     return manager;
@@ -266,5 +268,6 @@ function countFlags(manager: Manager, destination: Destination, flags: string): 
   if (list.includes('NR')) manager.noRoute.add(1);
   if (list.includes('NC')) manager.noCluster.add(1);
   if (list.includes('RL')) manager.rateLimited.add(1);
+  if (list.includes('OM')) manager.overload.add(1);
   if (list.includes('UT')) destination.timeout?.add(1);
 }

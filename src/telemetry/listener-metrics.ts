@@ -1,5 +1,6 @@
 /** Metrics of connections on their way in: handshakes, and what was turned away before it spoke its protocol. */
 import type { Counter, Labels, WorkerMetrics } from './metrics.ts';
+import type { RecordTls } from './record.ts';
 import type { MetricName } from './metric-names.ts';
 
 /** Why a connection was turned away. `verify-…`: of the client's certificate, as Envoy counts it. */
@@ -34,7 +35,10 @@ const envoyNames: Readonly<Partial<Record<Refusal, MetricName>>> = {
   'global-overflow': 'envoy_listener_downstream_global_cx_overflow',
 };
 
+/** Of one listener, version and cipher. */
 interface Handshakes {
+  readonly version: Counter;
+  readonly cipher: Counter;
   readonly done: Counter;
   readonly reused: Counter;
   readonly noCertificate: Counter;
@@ -49,11 +53,14 @@ export class IntakeMetrics {
     this.#metrics = metrics;
   }
 
-  handshake(listener: string, isReused: boolean, hasCertificate: boolean): void {
-    const counters = this.#handshakes.get(listener) ?? this.#make(listener);
+  handshake(listener: string, tls: RecordTls, isReused: boolean): void {
+    const key = `${tls.version} ${tls.cipher} ${listener}`;
+    const counters = this.#handshakes.get(key) ?? this.#make(key, listener, tls);
     counters.done.add(1);
+    counters.version.add(1);
+    counters.cipher.add(1);
     if (isReused) counters.reused.add(1);
-    if (!hasCertificate) counters.noCertificate.add(1);
+    if (tls.certificate === null) counters.noCertificate.add(1);
   }
 
   refused(listener: string, refusal: Refusal): void {
@@ -63,14 +70,16 @@ export class IntakeMetrics {
     if (name !== undefined) this.#counter(name, labels).add(1);
   }
 
-  #make(listener: string): Handshakes {
+  #make(key: string, listener: string, { version, cipher }: RecordTls): Handshakes {
     const labels: Labels = { envoy_listener_address: listener };
     const made = {
       done: this.#counter('envoy_listener_ssl_handshake', labels),
+      version: this.#counter('envoy_listener_ssl_versions', { ...labels, envoy_ssl_version: version }),
+      cipher: this.#counter('envoy_listener_ssl_ciphers', { ...labels, envoy_ssl_cipher: cipher }),
       reused: this.#counter('envoy_listener_ssl_session_reused', labels),
       noCertificate: this.#counter('envoy_listener_ssl_no_certificate', labels),
     };
-    this.#handshakes.set(listener, made);
+    this.#handshakes.set(key, made);
     return made;
   }
 

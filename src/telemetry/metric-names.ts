@@ -158,6 +158,11 @@ export const metricNames = {
   envoy_http_downstream_cx_active: { type: 'gauge', labels: manager, help: 'Open HTTP connections of a listener.' },
   envoy_http_no_route: { type: 'counter', labels: manager, help: 'Requests that no route matched (flag NR).' },
   envoy_http_no_cluster: { type: 'counter', labels: manager, help: 'Requests whose cluster does not exist (flag NC).' },
+  envoy_http_downstream_rq_overload_close: {
+    type: 'counter',
+    labels: manager,
+    help: 'Requests refused because memory was tight (flag OM).',
+  },
   envoy_http_rate_limited: { type: 'counter', labels: manager, help: 'Requests answered by a rate limit (flag RL).' },
   envoy_listener_downstream_cx_total: { type: 'counter', labels: listener, help: 'Connections that a listener accepted.' },
   envoy_listener_downstream_cx_active: { type: 'gauge', labels: listener, help: 'Open connections of a listener.' },
@@ -183,6 +188,16 @@ export const metricNames = {
     help: 'Connections closed because their TLS handshake took too long.',
   },
   envoy_listener_ssl_handshake: { type: 'counter', labels: listener, help: 'TLS handshakes that succeeded.' },
+  envoy_listener_ssl_versions: {
+    type: 'counter',
+    labels: [...listener, 'envoy_ssl_version'],
+    help: 'TLS handshakes that succeeded, by version.',
+  },
+  envoy_listener_ssl_ciphers: {
+    type: 'counter',
+    labels: [...listener, 'envoy_ssl_cipher'],
+    help: 'TLS handshakes that succeeded, by cipher.',
+  },
   envoy_listener_ssl_session_reused: { type: 'counter', labels: listener, help: 'Handshakes that resumed a session.' },
   envoy_listener_ssl_no_certificate: { type: 'counter', labels: listener, help: 'Handshakes without a client certificate.' },
   envoy_listener_ssl_connection_error: {

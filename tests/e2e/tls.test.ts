@@ -139,6 +139,12 @@ await test('sessions are resumed at any worker, until the keys are replaced, and
   const mutual = { servername: 'mutual.test', cert: client.certificate, key: client.privateKey };
   const session = await sessionOf(port, mutual);
   for (let i = 0; i < 8; i++) assert.deepEqual(await resumed(session, 'mutual.test'), { reused: true, error: null });
+  assert.equal(rig.metric('envoy_listener_ssl_session_reused'), 56);
+  const handshakes = rig.metric('envoy_listener_ssl_handshake');
+  assert.ok(handshakes >= 59, `${handshakes} handshakes`);
+  assert.equal(rig.metric('envoy_listener_ssl_versions', { envoy_ssl_version: 'TLSv1.2' }), 25);
+  assert.equal(rig.metric('envoy_listener_ssl_ciphers'), handshakes);
+  assert.equal(rig.metric('envoy_listener_ssl_fail_verify_no_cert'), 2);
   rig.tickets.rotate();
   // Workers look at the seed at their tick: from some handshake on none is resumed any more.
   const old = await sessionOf(port, { servername: 'open.test' });

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Seat } from '../protocol/http1/seat.ts';
 import { serveHttp2 } from '../protocol/http2/server.ts';
 import { serveTcp } from '../protocol/tcp/server.ts';
 import type { WorkerRuntime } from '../runtime.ts';
@@ -25,8 +26,11 @@ export function serveHttp1(
   const connection = at.connection(worker);
   const { shared } = worker.reads;
   // TLS gives its bytes by events only.
-  const own = client === null || client.tls === null ? readInto(socket, shared, (bytes) => connection.onShared(shared, bytes)) : null;
-  connection.attach(own ?? socket, client);
+  const seat = new Seat(worker, at, client, connection);
+  const own = client === null || client.tls === null ? readInto(socket, shared, (bytes) => seat.onShared(shared, bytes)) : null;
+  connection.attach(own ?? socket, client, seat);
   if (peeked !== null) connection.onChunk(peeked);
-  if (own === null) connection.readEvents(socket);
+  if (own !== null) return;
+  socket.on('data', (chunk: Buffer) => seat.onChunk(chunk));
+  socket.resume();
 }

@@ -265,7 +265,7 @@ export class Intake implements LiveConnection, HandshakeUser {
 
   onSecure(socket: TLSSocket, tls: Tls): void {
     if (this.stage !== 'tls') return void socket.destroy();
-    this.worker.telemetry.handshake(this.at.name, socket.isSessionReused(), tls.certificate !== null);
+    this.worker.telemetry.handshake(this.at.name, tls, socket.isSessionReused());
     this.socket = socket;
     this.tls = tls;
     this.ready();
