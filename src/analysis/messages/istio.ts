@@ -95,4 +95,10 @@ export const istioMessages = {
     explanation:
       'The VirtualService reaches only servers that use none of its route lists: `http` runs on HTTP, HTTP2, GRPC and HTTPS servers, `tls` where TLS is passed through, `tcp` on TCP and on TLS that ends at the gateway.',
   },
+  WR0218: {
+    severity: 'warning',
+    title: 'Certificate of the service is not verified',
+    explanation:
+      '`insecureSkipVerify` of a DestinationRule: the connection is encrypted, and whoever answers it is believed. Name the authorities with `caCertificates` or `credentialName` instead.',
+  },
 } as const satisfies Readonly<Record<string, MessageSpec>>;

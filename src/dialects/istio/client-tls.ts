@@ -41,6 +41,17 @@ export function clientTls(
     if (certificate === null) return blocked;
   }
   const verify = settings.insecureSkipVerify !== true;
+  if (!verify)
+    report.add(
+      'WR0218',
+      resource,
+      [...path, 'insecureSkipVerify'],
+      'the certificate of the service is not looked at: anyone on the way may answer',
+      {
+        key: true,
+        hint: 'name its authorities with caCertificates or credentialName',
+      },
+    );
   let ca: string | null = null;
   if (settings.caCertificates) {
     const crl = settings.caCrl ? { crl: settings.caCrl } : {};
