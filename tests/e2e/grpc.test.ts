@@ -147,6 +147,16 @@ describe('gRPC', () => {
     assert.equal((await rig.logged(1))[0]['grpc'], 'FailedPrecondition');
   });
 
+  it('ends a call that the service ends first', async (t) => {
+    const { client, rig } = await setup(t);
+    for (let i = 0; i < 20; i++) {
+      const reply = await client.chat(['a', 'bye', 'never sent']);
+      assert.deepEqual([reply.code, reply.texts], [status.OK, ['A']]);
+    }
+    for (const log of await rig.logged(20)) assert.deepEqual([log['flags'], log['grpc']], ['-', 'OK']);
+    await rig.settled();
+  });
+
   it('passes a cancelled call on', async (t) => {
     const { client, seen, rig } = await setup(t);
     const reply = await client.count(1e9, (text) => text !== '10');

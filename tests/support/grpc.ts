@@ -49,7 +49,7 @@ export interface Seen {
 
 /**
  * Unary: the text back; `fail <code> <message>` ends with that status, `wait` with nothing until it is cancelled. Collect: all texts joined by
- * commas. Count: the numbers up to the one that was sent. Chat: each text in capitals.
+ * commas. Count: the numbers up to the one that was sent. Chat: each text in capitals, until `bye`.
  */
 export async function grpcService(
   t: TestContext,
@@ -88,7 +88,7 @@ export async function grpcService(
     more();
   };
   const chat: handleBidiStreamingCall<string, string> = (call) => {
-    call.on('data', (text: string) => call.write(text.toUpperCase()));
+    call.on('data', (text: string) => (text === 'bye' ? call.end() : call.write(text.toUpperCase())));
     call.on('end', () => call.end());
   };
   const server = new Server();

@@ -34,6 +34,8 @@ export class StreamOutput implements ResponseOutput {
   /** The last small piece of the body: it leaves with the end, or with the flush. */
   private pending: Buffer | null = null;
   private listensForDrain = false;
+  /** The stream is to be closed once its trailers are on their way. */
+  private refusesRest = false;
   private readonly fields: string[] = [];
 
   constructor(user: OutputUser) {
@@ -45,6 +47,7 @@ export class StreamOutput implements ResponseOutput {
     this.bodyless = false;
     this.trailing = false;
     this.listensForDrain = false;
+    this.refusesRest = false;
   }
 
   detach(): void {
@@ -155,6 +158,12 @@ export class StreamOutput implements ResponseOutput {
 
   /** The response is whole, the request is not: what is still under way of it is not wanted (RFC 9113 §8.1). */
   refuseRest(): void {
+    // node:http2 sends no trailers on a stream that it was told to close.
+    if (this.trailing) this.refusesRest = true;
+    else this.closeSoon();
+  }
+
+  private closeSoon(): void {
     const { stream } = this;
     // Not while node:http2 may still be reading: nghttp2 would send the reset and not the answer before it.
     setImmediate(() => {
@@ -177,6 +186,9 @@ export class StreamOutput implements ResponseOutput {
     if (stream === null || !this.isOpen) return;
     try {
       stream.sendTrailers(trailers === null ? {} : fieldsObject(trailers, 0));
+      this.trailing = false;
+      // They leave in the turn after this one: node:http2 has asked for it already.
+      if (this.refusesRest) this.closeSoon();
     } catch (error) {
       this.user.onFault(error);
     }
