@@ -153,3 +153,14 @@ await test('a tunnel without a byte ends', async (t) => {
   await once(stream, 'close');
   assert.equal(stream.rstCode, 8);
 });
+
+await test('a tunnel lives no longer than maxUpgradeMs', async (t) => {
+  const rig = await securedRig(t, echo, { limits: { maxUpgradeMs: 300 } });
+  const stream = await open(t, rig);
+  stream.on('error', () => undefined);
+  await once(stream, 'response');
+  const timer = setInterval(() => stream.destroyed || stream.write('busy'), 20);
+  t.after(() => clearInterval(timer));
+  await once(stream, 'close');
+  assert.equal(stream.rstCode, 8);
+});

@@ -350,6 +350,8 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     if (this.handshake === null || (accept !== null && accept !== this.handshake.accept)) return this.refuseResponse('handshake_invalid');
     this.state = 'tunnel';
     x.responseCode = 200;
+    // Other limits hold for a tunnel.
+    this.limitTime(x.firstByteAt);
     head.drop('sec-websocket-accept');
     this.out.startTunnel(head);
     if (stream !== null && !this.reading) this.read(stream);
