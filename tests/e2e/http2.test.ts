@@ -311,3 +311,15 @@ await test('SETTINGS say the limits, and no more streams are taken', async (t) =
   client.close();
   await once(client.socket, 'close');
 });
+
+await test('a response head of the largest size there is goes through, and the connection goes on', async (t) => {
+  const many = Array.from({ length: 195 }, (_, i) => `x-${i + 100}: ${'v'.repeat(322)}\r\n`).join('');
+  const rig = await securedRig(
+    t,
+    answering((request) => (request.startsWith('GET /large') ? ok('hello', many) : ok())),
+  );
+  const client = await session(t, rig, { settings: { maxHeaderListSize: 256 * 1024 }, maxHeaderListPairs: 500 });
+  const large = await ask(client, { ':path': '/large' });
+  assert.deepEqual([large.status, large.body, large.headers['x-294']], [200, 'hello', 'v'.repeat(322)]);
+  assert.equal((await ask(client, { ':path': '/' })).status, 200);
+});

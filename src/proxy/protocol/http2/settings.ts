@@ -10,6 +10,9 @@ const defaultStreams = 100;
 /** What a connection may make node:http2 keep, MB: header blocks, frames not taken yet. */
 const sessionMegabytes = 10;
 
+/** A response's head at most, with 32 bytes a field: more than an upstream's may be, since node:http2 gives up the connection over it. */
+const sendHeadBytes = 256 * 1024;
+
 /** How node:http2 is to serve a connection of a listener. */
 export function sessionOptions(limits: HttpLimits): ServerSessionOptions {
   const { maxConcurrentStreams = defaultStreams, maxHeadBytes, maxHeaders } = limits;
@@ -17,6 +20,7 @@ export function sessionOptions(limits: HttpLimits): ServerSessionOptions {
     maxSessionMemory: sessionMegabytes,
     // Cookie may come in parts: counted once they are joined.
     maxHeaderListPairs: maxHeaders + 64,
+    maxSendHeaderBlockLength: sendHeadBytes,
     // Two lines of one name are the upstream's to send.
     strictSingleValueFields: false,
     settings: {
