@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
+import { createSecureServer } from 'node:http2';
 import { createServer, type Server } from 'node:https';
 import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
@@ -159,6 +160,31 @@ describe('TLS towards an upstream under way', () => {
       if (++reads % 4 === 0) for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
     }
     assert.deepEqual([length, sum], [bytes, checksum(bytes)]);
+  });
+
+  it('asks for HTTP/1.1 alone once a server has agreed on that, whatever it could speak by then', async (t) => {
+    const pki = new Pki(t);
+    const { certificate: cert, privateKey: key } = pki.issue({ names: ['DNS:upstream.test'] });
+    const first = createServer({ cert, key }, (_request, response) => response.writeHead(200, { connection: 'close' }).end('first'));
+    first.listen(0, '127.0.0.1');
+    t.after(() => first.close());
+    await once(first, 'listening');
+    const port = portOf(first);
+    const reaching = await Reaching.start(t, {
+      cluster: tlsCluster([port], {}, { protocol: 'alpn' }),
+      secrets: [secretOf('ca', { ca: pki.ca })],
+    });
+    assert.equal((await reaching.get()).text, 'first');
+    first.closeAllConnections();
+    first.close();
+    await once(first, 'close');
+    const second = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) =>
+      response.end(`second ${request.httpVersion}`),
+    );
+    second.listen(port, '127.0.0.1');
+    await once(second, 'listening');
+    t.after(() => second.close());
+    assert.equal((await reaching.get()).text, 'second 1.1');
   });
 
   it('speaks TLS 1.0 and 1.1 with whoever is configured for it, and with nobody else', async (t) => {

@@ -30,6 +30,9 @@ export interface UpstreamContext {
   readonly onClose: (endpoint: EndpointState, failedToConnect: boolean, tlsFailure?: TlsFailureKind | null) => void;
 }
 
+/** Whatever the cluster may speak: who makes such a connection is going to write HTTP/1.1. */
+const http1: readonly string[] = ['http/1.1'];
+
 /** No TLS record brings more. */
 const recordBytes = 16 * 1024;
 
@@ -68,7 +71,7 @@ export class UpstreamConnection {
     this.context = context;
     this.deadline = new Deadline(() => this.onDeadline());
     const read = { buffer: () => this.nextBuffer(), callback: (bytes: number, buffer: Uint8Array) => this.onRead(bytes, buffer) };
-    this.socket = openSocket(endpoint, { purpose, read });
+    this.socket = openSocket(endpoint, { purpose, read, alpn: http1 });
     this.wire = new Wire(this.socket);
     if (connectTimeoutMs > 0) context.wheel.arm(this.deadline, now + connectTimeoutMs);
     this.socket.on(readyEvent(this.transport), () => this.guard(() => this.onConnect()));
