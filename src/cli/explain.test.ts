@@ -139,6 +139,28 @@ test('explain answers for connections: TCP and UDP on one port number, what is o
   assert.match(none.stderr, /names no port; write tcp:\/\/db\.test:PORT/);
 });
 
+test('test asks for connections too, and tells which of their routes nobody reached', async (t) => {
+  const cases = `---
+apiVersion: weir.dev/v1
+kind: RouteTest
+metadata: {name: streams}
+spec:
+  cases:
+  - name: the database
+    request: {url: "tcp://db.test:5432"}
+    expect: {route: default/db/0}
+`;
+  writeFileSync(join(folder, 'streams.yaml'), `${streams}${cases}`);
+  t.after(() => rmSync(join(folder, 'streams.yaml')));
+  const { stdout } = await weir('test', '-f', 'streams.yaml', '--format', 'json');
+  const report = JSON.parse(stdout);
+  assert.equal(report.passed, 1, stdout);
+  assert.deepEqual(
+    report.unreached.map((one: { route: string }) => one.route),
+    ['default/dns/0'],
+  );
+});
+
 async function running(): Promise<ExplainInput> {
   const compiled = await compileFiles([join(folder, 'config.yaml')]);
   return { compiled, tables: compileTables(compiled.snapshot), limits: new OfflineLimitStore(), bindings: [], resolved: [] };

@@ -89,7 +89,14 @@ export async function runRouteTests(
   const unreached = snapshot.routes
     .filter((route) => !reached.has(route.id))
     .map(({ name, rule, origin }) => ({ route: name, rule, origin }));
-  return { results, unreached };
+  return { results, unreached: [...unreached, ...unreachedForwards(snapshot, reached)] };
+}
+
+/** Layer 4 routes; several chains may lead to one. What only closes connections is no rule of anybody's. */
+function unreachedForwards({ listeners }: Snapshot, reached: ReadonlySet<string>): readonly Unreached[] {
+  const forwards = listeners.flatMap(({ chains = [] }) => chains.flatMap(({ forward }) => forward ?? []));
+  const byName = new Map(forwards.filter(({ blocked }) => blocked === undefined).map((forward) => [forward.route, forward]));
+  return [...byName.values()].filter(({ route }) => !reached.has(route)).map(({ route, origin }) => ({ route, rule: 0, origin }));
 }
 
 async function explainCase(explainer: Explainer, one: RouteTestCase, resources: readonly Resource[]): Promise<ExplainResult | string> {

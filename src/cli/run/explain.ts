@@ -3,6 +3,7 @@ import { callerOf } from '../../dialects/caller.ts';
 import type { Compiled } from '../../dialects/compile.ts';
 import type { LimitStore } from '../../decide/limit.ts';
 import type { Binding, FlatTables, ResolvedEndpoints } from '../../model/events.ts';
+import { endpointText } from '../../proxy/explain/connection.ts';
 import { Explainer } from '../../proxy/explain.ts';
 
 interface Answer {
@@ -67,7 +68,7 @@ function liveExplainer({ tables, limits, resolved }: ExplainInput): Explainer {
   const addresses = new Map(
     resolved.map(({ cluster, endpoints }) => [
       cluster,
-      endpoints.map(({ address, port }) => ({ address: `${address}:${port}`, healthy: true })),
+      endpoints.map(({ address, port }) => ({ address: endpointText(address, port), healthy: true })),
     ]),
   );
   return new Explainer(tables, 0, { limits, endpoints: (cluster) => addresses.get(cluster) ?? null });

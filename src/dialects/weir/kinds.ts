@@ -262,7 +262,7 @@ export const routeTestKind = defineKind({
                   .string()
                   .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'a method is a token')
                   .default('GET'),
-                url: z.url({ protocol: /^https?$/ }),
+                url: z.url({ protocol: /^(https?|tcp|tls|udp)$/ }),
                 headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])).default({}),
                 /** SPIFFE id of a mesh caller. */
                 from: z.string().startsWith('spiffe://').nullable().default(null),

@@ -1,6 +1,6 @@
 /** What becomes of a connection before anything of HTTP is read: its chain, and where layer 4 leads. */
 import { isIP } from 'node:net';
-import { type Beginning, ChainTable, type ConnectionView } from '../../decide/chain.ts';
+import { type Beginning, ChainTable, type ConnectionView, hostsOnTls } from '../../decide/chain.ts';
 import type { ConnectionChain, L4Destination, L4Forward } from '../../model/chain.ts';
 import type { Listener } from '../../model/listener.ts';
 import type { Failure } from '../failure.ts';
@@ -40,7 +40,8 @@ export function servesName(
   host: string,
 ): boolean {
   if (tls === null) return true;
-  if (listener.dialect !== 'weir' && (serverName === '' || serverName === host)) return true;
+  const hosts = hostsOnTls(listener.dialect);
+  if (hosts === 'any' || (hosts === 'server-name' && (serverName === '' || serverName === host))) return true;
   const certificates = tls.certificates.flatMap((name) => {
     const secret = tables.secret(name);
     return (secret === null ? null : readCertificate(secret)) ?? [];
@@ -107,7 +108,7 @@ export function explainForward(
   live: LiveEndpoints,
   report: Report,
 ): ExplainResult {
-  report.passes(forward, chain);
+  report.passes(forward);
   if (forward.blocked !== undefined)
     return closed(report, layer4Failures.blocked, `route '${forward.route}' is closed: ${forward.blocked}`);
   const explained = forward.destinations.map((destination) => destinationOf(destination, tables, live));

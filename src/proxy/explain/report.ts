@@ -1,4 +1,4 @@
-import type { ConnectionChain, L4Forward } from '../../model/chain.ts';
+import type { L4Forward } from '../../model/chain.ts';
 import type { LocalReply } from '../../filters/define.ts';
 import type { FilterVerdict } from '../chain/chain.ts';
 import type { RequestContext } from '../chain/request-context.ts';
@@ -15,7 +15,6 @@ export class Report {
   private readonly method: string;
   private table: ListenerTable<RouteRuntime> | null = null;
   private forward: L4Forward | null = null;
-  private chain: ConnectionChain | null = null;
   private candidates: readonly Candidate[] = [];
   private omitted = 0;
   authority: string;
@@ -45,9 +44,8 @@ export class Report {
   }
 
   /** Layer 4 has it. */
-  passes(forward: L4Forward, chain: ConnectionChain): void {
+  passes(forward: L4Forward): void {
     this.forward = forward;
-    this.chain = chain;
   }
 
   routed(context: RequestContext, table: ListenerTable<RouteRuntime>, hit: RouteHit | null): void {
@@ -85,7 +83,7 @@ export class Report {
         hit === null
           ? forward === null
             ? null
-            : { name: forward.route, id: this.chain?.name ?? forward.route, rule: 0, match: 0, origin: forward.origin }
+            : { name: forward.route, id: forward.route, rule: 0, match: 0, origin: forward.origin }
           : {
               name: routeName(hit.route, hit.entry),
               id: hit.route.id,
