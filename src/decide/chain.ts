@@ -3,6 +3,7 @@
  * Envoy's order of conditions). Listeners and explain choose with this code and no other.
  */
 import type { ConnectionChain } from '../model/chain.ts';
+import type { DialectName } from '../model/origin.ts';
 import { AddressSet } from './addresses.ts';
 import { hostMatches, parseHostPattern } from './host.ts';
 
@@ -139,6 +140,16 @@ export class ChainTable {
 export function reaches(chain: ConnectionChain | null, virtualHost: string): boolean {
   const names = chain?.virtualHosts;
   return names === undefined || names.includes(virtualHost);
+}
+
+/**
+ * Which hosts requests on a connection of TLS may name, beside what `reaches` says: those that its certificate holds for
+ * (RFC 9110 §7.4), also the server name that the client asked for, or any. Gateway API parts hosts by listener, and Kong,
+ * as it is called with `https://localhost:8443` and another Host, not at all.
+ */
+export function hostsOnTls(dialect: DialectName): 'certificate' | 'server-name' | 'any' {
+  if (dialect === 'kong' || dialect === 'gateway-api') return 'any';
+  return dialect === 'weir' ? 'certificate' : 'server-name';
 }
 
 /** TLS that ends here, or names, can hold for TLS alone; HTTP without TLS for nothing that is. */

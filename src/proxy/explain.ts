@@ -185,9 +185,10 @@ class Walk {
 
     const hit = table.lookup(context);
     report.routed(context, table, hit);
-    if (hit === null) return this.notFound();
-    if (!reaches(this.chain, hit.virtualHost.name))
+    const virtualHost = hit?.virtualHost ?? table.lookupVirtualHost(context);
+    if (virtualHost !== null && !reaches(this.chain, virtualHost.name))
       return report.fail(failures.misdirected, 'the connection is for other hosts: misdirected_request');
+    if (hit === null) return this.notFound();
     context.routeName = hit.payload.name;
     context.serviceName = hit.payload.serviceName;
     const { httpsRedirect: status } = hit.route;

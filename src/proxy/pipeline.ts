@@ -131,7 +131,8 @@ function route(x: Exchange): void {
   const { context } = x;
   const hit = x.at.table.lookup(context);
   if (hit === null) {
-    x.down.reply(failureReply(failures.routeNotFound));
+    const host = x.down.chain === null ? null : x.at.table.lookupVirtualHost(context);
+    x.down.reply(failureReply(host === null || reaches(x.down.chain, host.name) ? failures.routeNotFound : failures.misdirected));
     return;
   }
   x.hit = hit;

@@ -101,12 +101,49 @@ ${service('app', await plainBackend(t))}${secrets}`,
   for (const version of ['--http1.1', '--http2'])
     assert.match(await curl(`https://shop.example.com:${https}/`, version, '-H', 'Host: special.example.com'), /^421 /);
   assert.match(await curl(`https://shop.example.com:${https}/`, '-H', 'Host: other.example.org'), /^421 /);
-  assert.match(await curl(`https://closed.example.com:${https}/`), /^curl (35|56)/);
-  assert.match(await curl(`https://nobody.example.net:${https}/`), /^curl (35|56)/);
+  assert.match(await curl(`https://closed.example.com:${https}/`), /^curl (35|55|56)/);
+  assert.match(await curl(`https://nobody.example.net:${https}/`), /^curl (35|55|56)/);
   const { text } = await program.admin('/api/v1/status');
   assert.match(text, /"InvalidCertificateRef"/);
   const dump = (await program.admin('/config_dump')).text;
   assert.doesNotMatch(dump, /PRIVATE KEY/);
+});
+
+test('HTTPRouteHTTPSListenerDetectMisdirectedRequests: the listener of the handshake and the one of the host are one', async (t) => {
+  if (!requireProgram(t, 'curl')) return;
+  const port = await freePort();
+  const listener = (name: string, hostname: string): string =>
+    `{name: ${name}, port: ${port}, protocol: HTTPS, ${hostname === '' ? '' : `hostname: "${hostname}", `}${own}}`;
+  const to = (name: string, host: string): string =>
+    route('HTTPRoute', name, name, `hostnames: ["${host}"], rules: [{backendRefs: [{name: app, port: 80}]}]`);
+  await serve(t, {
+    'g.yaml': `${gateway(`listeners: [${listener('first', '')}, ${listener('second', 'second.example.com')}, ${listener('third', '*.wild.example.com')}, ${listener('fourth', 'fourth.wild.example.com')}]`)}
+${to('first', 'first.example.com')}${to('second', 'second.example.com')}${to('third', '*.wild.example.com')}${to('fourth', 'fourth.wild.example.com')}
+${service('app', await plainBackend(t))}${secrets}`,
+  });
+  const rows: readonly (readonly [serverName: string, host: string, status: number])[] = [
+    ['first', 'first', 200],
+    ['first', 'second', 421],
+    ['first', 'unknown', 404],
+    ['second', 'second', 200],
+    ['second', 'first', 421],
+    ['second', 'unknown', 421],
+    ['third.wild', 'third.wild', 200],
+    ['third.wild', 'fifth.wild', 200],
+    ['third.wild', 'fourth.wild', 421],
+    ['third.wild', 'second', 421],
+    ['third.wild', 'unknown', 421],
+    ['fourth.wild', 'fourth.wild', 200],
+    ['fourth.wild', 'fifth.wild', 421],
+    ['unknown', 'first', 200],
+    ['unknown', 'unknown', 404],
+  ];
+  for (const [serverName, host, status] of rows)
+    assert.match(
+      await curl(`https://${serverName}.example.com:${port}/`, '-k', '-H', `Host: ${host}.example.com`),
+      new RegExp(`^${status} 2`),
+      `${serverName}, ${host}`,
+    );
 });
 
 test('client certificates: valid ones only, or any with AllowInsecureFallback', async (t) => {
@@ -121,7 +158,7 @@ ${service('app', await plainBackend(t))}${secrets}`,
   });
   const shown = ['--cert', pemPath('client.crt'), '--key', pemPath('client.key')];
   assert.match(await curl(`https://a.example.com:${strict}/`, ...shown), /^200 2 plain/);
-  assert.match(await curl(`https://a.example.com:${strict}/`), /^curl (35|56|16)/);
+  assert.match(await curl(`https://a.example.com:${strict}/`), /^curl (16|35|55|56)/);
   assert.match(await curl(`https://a.example.com:${open}/`, ...shown), /^200 2 plain/);
   assert.match(await curl(`https://a.example.com:${open}/`), /^200 2 plain/);
 });

@@ -97,6 +97,8 @@ test('port 8443: certificates by SNI, snis of routes, https alone, HTTP/2', asyn
   assert.equal(await curl(`http://example.com:${http}/both`), '200 1.1 plain http');
   assert.match(await curl(`http://example.com:${http}/secure`, '-i'), /^426 1.1 .*upgrade: TLS\/1.2/is);
   assert.match(await curl(`http://example.com:${http}/moved`, '-i'), /^301 1.1 .*location: https:\/\/example.com/is);
+  // As Kong is asked by many: the name is the machine's, the host another.
+  assert.equal(await curl(`https://localhost:${https}/both`, '-k', '-H', 'Host: shop.test'), '200 2 plain https');
   // Nobody's name: Kong shows a certificate that it signed itself, which no client trusts.
   assert.equal(await curl(`https://nobody.example.net:${https}/both`), 'curl 60');
   assert.equal(await curl(`https://nobody.example.net:${https}/both`, '-k'), '200 2 plain https');

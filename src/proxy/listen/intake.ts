@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../base/ip.ts';
 import { Deadline } from '../../base/wheel.ts';
-import type { Beginning } from '../../decide/chain.ts';
+import { type Beginning, hostsOnTls } from '../../decide/chain.ts';
 import type { ConnectionChain } from '../../model/chain.ts';
 import type { Refusal } from '../../telemetry/listener-metrics.ts';
 import type { WorkerRuntime } from '../runtime.ts';
@@ -271,8 +271,8 @@ export class Intake implements LiveConnection, HandshakeUser {
     this.ready();
   }
 
-  get isStrict(): boolean {
-    return this.at.config.dialect === 'weir';
+  get hosts(): ReturnType<typeof hostsOnTls> {
+    return hostsOnTls(this.at.config.dialect);
   }
 
   onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { hostsOnTls } from '../../../decide/chain.ts';
 import { certificatesFor, certificatesHold, type ServerCertificate } from './certificates.ts';
 import { judgeClient, type Verdict, type VerifyFailure } from './client-certificate.ts';
 import { contextOptions, type TlsMaterial } from './context.ts';
@@ -11,8 +12,8 @@ export interface HandshakeUser {
   onSecure(socket: TLSSocket, tls: Tls): void;
   /** The socket is gone or about to be. */
   onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void;
-  /** The certificate must hold for every host that is asked for. */
-  readonly isStrict: boolean;
+  /** Which hosts requests may name on the connection. */
+  readonly hosts: ReturnType<typeof hostsOnTls>;
 }
 
 /** The handshake's end is the intake's to time; Node's own limit stands far behind it, ms. */
@@ -39,6 +40,7 @@ export class TlsTerminator implements Shown {
   /** Look-ups go through all certificates; clients ask for few names. */
   private readonly names = new Map<string, readonly ServerCertificate[]>();
   private readonly users = new WeakMap<object, HandshakeUser>();
+  private readonly loosely: Shown = { ownUri: (serverName) => this.ownUri(serverName), isFor: () => true };
   private readonly strictly: Shown = {
     ownUri: (serverName) => this.ownUri(serverName),
     isFor: (serverName, host) => certificatesHold(this.shown(serverName), host),
@@ -140,7 +142,8 @@ export class TlsTerminator implements Shown {
       return user.onHandshakeFailed(verdict.failure, verdict.reason);
     }
     socket.allowHalfOpen = true;
-    user.onSecure(socket, new Tls(socket, verdict.certificate, user.isStrict ? this.strictly : this));
+    const shown = user.hosts === 'any' ? this.loosely : user.hosts === 'certificate' ? this.strictly : this;
+    user.onSecure(socket, new Tls(socket, verdict.certificate, shown));
   }
 
   private judge(socket: TLSSocket): Verdict {
