@@ -94,7 +94,16 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     x.touch(performance.now());
     this.session = session;
     this.reused = session.requests > 0;
-    if (x.upgradeTo === '' || session.settled) return this.send(session);
+    // Called for one exchange after the other: a bug in one must not keep the others from theirs.
+    try {
+      this.useSession(session);
+    } catch (error) {
+      this.onBug(error);
+    }
+  }
+
+  private useSession(session: UpstreamSession): void {
+    if (this.x.upgradeTo === '' || session.settled) return this.send(session);
     this.phase = 'settings';
     session.onceSettled(() => {
       if (this.phase !== 'settings' || this.session !== session) return;
@@ -115,7 +124,12 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   onChanged(): void {
     this.phase = 'idle';
     this.x.touch(performance.now());
-    this.attempt.beginAgain();
+    try {
+      this.attempt.beginAgain();
+    } catch (error) {
+      this.x.worker.onFault(error);
+      this.x.down.abort();
+    }
   }
 
   private send(session: UpstreamSession): void {
