@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -128,6 +129,24 @@ print(s.recv(2048).decode())`;
     assert.equal(line['response_code_details'], 'listener_closed');
     const other = await UdpPeer.bind(port);
     other.close();
+  });
+
+  it('one socket serves IPv4 and IPv6', async (t) => {
+    const { port, rig } = await world(t, ['u:'], { listener: { address: '::' } });
+    for (const [type, address] of [
+      ['udp4', '127.0.0.1'],
+      ['udp6', '::1'],
+    ] as const) {
+      const client = createSocket(type);
+      client.send('x', port, address);
+      const [datagram]: unknown[] = await once(client, 'message');
+      assert.equal(String(datagram), 'u:x');
+      client.close();
+    }
+    await rig.drain(5000);
+    const lines = await rig.logged(2);
+    assert.match(String(lines[0]['downstream_remote_address']), /^127\.0\.0\.1:\d+$/);
+    assert.match(String(lines[1]['downstream_remote_address']), /^\[::1\]:\d+$/);
   });
 
   it('TCP and UDP serve side by side on one port number', async (t) => {

@@ -38,7 +38,8 @@ class TcpConnection implements LiveConnection, PipeOwner {
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
   private readonly forward: L4Forward;
-  private readonly client: ClientConnection;
+  /** Null once connected: the bytes that it holds are on their way. */
+  private client: ClientConnection | null;
   private readonly record: Layer4Record;
   private readonly route: TcpRouteMetrics;
   private metrics: TcpMetrics | null = null;
@@ -154,7 +155,9 @@ class TcpConnection implements LiveConnection, PipeOwner {
 
   private onConnected(upstream: Socket, endpoint: EndpointState): void {
     if (this.over || upstream !== this.upstream) return;
-    const { worker, client, up, down, socket } = this;
+    const { worker, up, down, socket } = this;
+    const peeked = this.client?.peeked ?? null;
+    this.client = null;
     this.connected = true;
     worker.onConnect(endpoint, upstream);
     if (upstream.localAddress !== undefined) this.record.upstreamLocalAddress = joinAddress(upstream.localAddress, upstream.localPort ?? 0);
@@ -163,7 +166,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
     up.join(socket, new Wire(upstream));
     down.join(upstream, this.wire);
     this.touch();
-    if (client.peeked !== null && client.peeked.length > 0) up.push(client.peeked);
+    if (peeked !== null && peeked.length > 0) up.push(peeked);
     up.start();
     down.start();
   }
