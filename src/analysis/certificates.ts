@@ -1,5 +1,6 @@
 /** Whether certificates are for the names that listeners show them to. */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
+import { crypto } from '../base/late.ts';
 import type { ConnectionChain } from '../model/chain.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -48,7 +49,7 @@ function strangers({ serverNames, tls }: ConnectionChain, certificate: (name: st
 
 function parse(pem: string): X509Certificate | null {
   try {
-    return new X509Certificate(pem);
+    return new (crypto().X509Certificate)(pem);
   } catch {
     return null;
   }

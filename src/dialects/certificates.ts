@@ -1,6 +1,6 @@
 /** Certificates, keys and lists of authorities as PEM text: whether they can be used, said without a byte of a key. */
-import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { crypto, tls } from '../base/late.ts';
 
 /** PEM texts of one secret; null: it has none. */
 export interface PemTexts {
@@ -91,7 +91,7 @@ function dateOf(ms: number): string {
 }
 
 function verdictOf(texts: PemTexts): Verdict {
-  const hash = createHash('sha256');
+  const hash = crypto().createHash('sha256');
   for (const text of [texts.certificate, texts.privateKey, texts.ca, texts.crl])
     hash.update(text === null ? '-' : `${text.length}:${text}`);
   const key = hash.digest('base64');
@@ -166,7 +166,7 @@ function certificates(part: 'certificate' | 'ca', text: string, add: Add): reado
 
 function parse(pem: string): X509Certificate | null {
   try {
-    return new X509Certificate(pem);
+    return new (crypto().X509Certificate)(pem);
   } catch {
     return null;
   }
@@ -182,7 +182,7 @@ function keyOf(text: string, add: Add): KeyObject | null {
     return null;
   }
   try {
-    return createPrivateKey(text);
+    return crypto().createPrivateKey(text);
   } catch {
     if (text.includes('-----BEGIN CERTIFICATE')) add('privateKey', 'holds a certificate and no key', 'the two are exchanged');
     else add('privateKey', 'cannot be read', 'write PEM: -----BEGIN PRIVATE KEY-----');
@@ -196,7 +196,7 @@ function accepted(
   add: Add,
 ): void {
   try {
-    createSecureContext({ ...options });
+    tls().createSecureContext({ ...options });
   } catch (error) {
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
     if (/KEY_TOO_SMALL/.test(code)) add(part, 'has a key that is too short to be safe', 'use RSA of 2048 bits or more, or ECDSA P-256');

@@ -1,8 +1,8 @@
 /** Certificates that a dialect only names by their files: read here, and what cannot be used is closed. */
-import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { diagnose } from '../analysis/messages.ts';
+import { crypto } from '../base/late.ts';
 import type { ConnectionChain } from '../model/chain.ts';
 import type { Cluster } from '../model/cluster.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
@@ -135,7 +135,7 @@ function readPem(file: string): Read {
 
 /** Hash of the content behind `files`: whether a renewal changed anything. */
 export function contentHash(files: readonly WatchedFile[]): string {
-  const hash = createHash('sha256');
+  const hash = crypto().createHash('sha256');
   for (const { file } of files) {
     const read = readPem(file);
     hash.update('text' in read ? `${file}\0${read.text.length}\0${read.text}\0` : `${file}\0-\0`);

@@ -1,6 +1,6 @@
 /** `tls` of a Gateway's server → TLS that ends at the listener (Istio ServerTLSSettings). */
-import { getCiphers } from 'node:tls';
 import type { z } from 'zod';
+import { tls as nodeTls } from '../../base/late.ts';
 import { defaultServerTls, type ServerTls, type TlsVersion } from '../../model/tls.ts';
 import { fieldName, nearest } from '../check.ts';
 import type { Path, Resource } from '../dialect.ts';
@@ -183,7 +183,9 @@ function versionRange(tls: ServerTlsSettings, { resource, path, report }: Place)
 /** Null when suites were asked for and none of them is known. */
 function cipherSuites(tls: ServerTlsSettings, { resource, path, report }: Place): readonly string[] | null {
   if (!tls.cipherSuites?.length) return [];
-  const known = getCiphers().map((name) => name.toUpperCase());
+  const known = nodeTls()
+    .getCiphers()
+    .map((name) => name.toUpperCase());
   const kept = tls.cipherSuites.filter((name, index) => {
     const suite = name.toUpperCase();
     if (suite.startsWith('TLS_')) {

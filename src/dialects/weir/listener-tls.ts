@@ -1,5 +1,5 @@
 /** `tls` of a Weir Listener → TLS that ends there. */
-import { getCiphers } from 'node:tls';
+import { tls as nodeTls } from '../../base/late.ts';
 import { defaultServerTls, type Secret, type ServerTls, type TlsVersion } from '../../model/tls.ts';
 import { developmentSecret } from '../development-certificate.ts';
 import type { Path, Resource } from '../dialect.ts';
@@ -132,7 +132,11 @@ function versionsFit({ minVersion, maxVersion }: ListenerTls, { report }: TlsToo
 
 function ciphersKnown({ cipherSuites }: ListenerTls, { report }: TlsTools): boolean {
   if (cipherSuites === undefined) return true;
-  const known = new Set(getCiphers().map((name) => name.toUpperCase()));
+  const known = new Set(
+    nodeTls()
+      .getCiphers()
+      .map((name) => name.toUpperCase()),
+  );
   const wrong = cipherSuites.findIndex((name) => !known.has(name.toUpperCase()) || /^TLS_/i.test(name));
   if (wrong < 0) return true;
   report(
