@@ -9,7 +9,7 @@ import { nginx } from '../support/daemon.ts';
 import { echo, Http2Upstream } from '../support/http2-upstream.ts';
 import { Pki, type Issued, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf, RawBackend } from '../support/raw.ts';
+import { answering, freePort, portOf, RawBackend } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { Reaching, tlsCluster } from '../support/upstream-tls.ts';
 
@@ -119,6 +119,13 @@ describe('ALPN', () => {
     const reach = await Reaching.start(t, { cluster: tlsCluster([upstream.port], {}, { protocol: 'alpn' }), secrets });
     assert.equal((await reach.get()).status, 200);
     assert.equal(upstream.sessions.length, 1);
+  });
+
+  it('has no say without TLS: HTTP/1.1', async (t) => {
+    const backend = await RawBackend.start(answering(() => 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello'));
+    t.after(() => backend.close());
+    const reach = await Reaching.start(t, { cluster: clusterOf('b', [backend.port], { protocol: 'alpn' }) });
+    assert.equal((await reach.get()).text, 'hello');
   });
 
   for (const [name, offered] of [

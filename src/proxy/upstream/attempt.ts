@@ -87,9 +87,10 @@ export class Attempt {
 
   private tryFor(cluster: ClusterState, endpoint: EndpointState, now: number): UpstreamTry {
     const { protocol } = cluster.config;
-    if (protocol === undefined || protocol === 'http1' || (protocol === 'alpn' && endpoint.http2?.speaksHttp1(now) === true))
-      return (this.http1 ??= new Http1Try(this.x, this));
-    return (this.http2 ??= new Http2Try(this.x, this));
+    // Without TLS there is no ALPN, and nothing but HTTP/1.1 to assume.
+    const isHttp2 =
+      protocol === 'http2' || (protocol === 'alpn' && endpoint.transport.tls !== null && endpoint.http2?.speaksHttp1(now) !== true);
+    return isHttp2 ? (this.http2 ??= new Http2Try(this.x, this)) : (this.http1 ??= new Http1Try(this.x, this));
   }
 
   /** For the try, which holds nothing yet: the endpoint is to be spoken to in another way. */
