@@ -143,7 +143,10 @@ export class Lane {
     const connection = this.listeners[given.listener].connection(this.worker);
     connection.attach(client);
     if (given.shared) client.readInto(reads.shared, (bytes) => connection.onShared(reads.shared, bytes));
-    else connection.readEvents(client);
+    else {
+      client.on('data', (chunk: Buffer) => connection.onChunk(chunk));
+      client.resume();
+    }
     for (const piece of given.pieces) {
       client.arrive(Buffer.from(piece, 'latin1'));
       this.step(client);

@@ -31,17 +31,17 @@ export abstract class ClientSocket extends Peer {
     socket.on('close', this.onSocketClose);
   }
 
-  /** The socket gives its bytes by events; else its maker calls `onChunk`. */
-  readEvents(socket: Socket): void {
-    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
-    socket.resume();
-  }
-
   /** Leaves the socket to somebody else, paused and without a listener of ours. */
   protected detach(): void {
     const { socket } = this;
     socket.pause();
     socket.removeAllListeners('data');
+    this.unlisten();
+  }
+
+  /** Takes our listeners off the socket. */
+  protected unlisten(): void {
+    const { socket } = this;
     socket.off('drain', this.onSocketDrain);
     socket.off('end', this.onSocketEnd);
     socket.off('error', ignore);
@@ -75,6 +75,11 @@ export abstract class ClientSocket extends Peer {
     } catch (error) {
       this.onFault(error);
     }
+  }
+
+  /** It reads, and nothing is put off to the next turn. */
+  protected get isQuiet(): boolean {
+    return !this.paused && !this.givesWay;
   }
 
   protected pause(): void {

@@ -9,30 +9,29 @@ import { failureReply, renderFor } from '../../reply.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { Exchange, type Downstream } from '../exchange.ts';
 import { serveHttp2 } from '../http2/server.ts';
-import { ClientSocket } from './client-socket.ts';
 import { RequestHead, type ResponseHead } from './head.ts';
 import { beginsHttp2 } from './http2-preface.ts';
+import { IdleClient } from './idle-client.ts';
 import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
 import { replyLines } from './reply-lines.ts';
 import { ResponseWriter } from './response-writer.ts';
 import { drainBytes, drainMs, Linger, lingerMs, type State } from './state.ts';
-import { idleLookAt, idleVerdict, timeLimits } from './time-limits.ts';
+import type { Seat } from './seat.ts';
+import { timeLimits } from './time-limits.ts';
 import type { Trailers } from './trailers.ts';
 
 /** Pipelined requests that are read in one turn. */
 const maxHeads = 32;
 
 /** A client connection speaking HTTP/1.1: one exchange at a time, pipelined requests in order. */
-export class ServerConnection extends ClientSocket implements Downstream, BodySink {
-  private readonly worker: WorkerRuntime;
-  private readonly at: ListenerRuntime;
+export class ServerConnection extends IdleClient implements Downstream, BodySink {
   private readonly head: RequestHead;
   private readonly request = new RequestBody();
   readonly out: ResponseWriter;
   private readonly input: Input;
   private readonly x: Exchange;
-  private readonly deadline: Deadline;
+  protected readonly deadline: Deadline;
   private state: State = 'idle';
   private readonly linger = new Linger();
   private drained = 0;
@@ -43,18 +42,9 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
   /** 100 Continue went out for the current request. */
   private continued = false;
   private headStartedAt = 0;
-  /** Of the exchange before the connection's first. */
-  private firstSerial = 0;
-  private idleSince = 0;
-  /** The connection's time is over then: it ends with the answer under way. */
-  private closeAt = Infinity;
-  /** What an idle client had left untaken when it was last looked at, bytes. */
-  private untaken = -1;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime) {
-    super();
-    this.worker = worker;
-    this.at = at;
+    super(worker, at);
     this.head = new RequestHead(at.headLimits);
     this.input = new Input(worker.reads);
     this.out = new ResponseWriter(worker.staging, this.wire);
@@ -62,24 +52,38 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     this.deadline = new Deadline((now) => this.onDeadline(now));
   }
 
-  /** Serves an accepted socket until it closes; afterwards the object is ready for another one. */
-  attach(socket: Socket, client: ClientConnection | null = null): void {
+  /** Serves an accepted socket until it closes, or its seat takes it back; afterwards the object is ready for another one. */
+  attach(socket: Socket, client: ClientConnection | null = null, seat: Seat | null = null): void {
     const { at } = this;
+    this.sit(socket, client, seat);
+    this.isFresh = true;
+    this.idleSince = performance.now();
+    const { maxConnectionMs = 0 } = at.config.limits;
+    this.closeAt = maxConnectionMs > 0 ? this.idleSince + maxConnectionMs : Infinity;
+    this.worker.telemetry.connectionOpened(at.name);
+    this.armIdle();
+  }
+
+  /** Goes on with a socket that was parked. */
+  resumeAt(seat: Seat, socket: Socket): void {
+    this.sit(socket, seat.client, seat);
+    this.isFresh = seat.isFresh;
+    this.connectionId = seat.connectionId;
+    this.idleSince = seat.idleSince;
+    this.closeAt = seat.closeAt;
+    this.armIdle();
+  }
+
+  private sit(socket: Socket, client: ClientConnection | null, seat: Seat | null): void {
     this.open(socket, client);
-    this.firstSerial = this.x.serial;
+    this.seat = seat;
     this.state = 'idle';
     this.drained = 0;
     this.reading = false;
     this.clientEnded = false;
-    this.closeAfter = false;
-    this.continued = false;
+    this.untaken = -1;
     this.out.attach(this.wire);
-    this.idleSince = performance.now();
-    const { maxConnectionMs = 0 } = at.config.limits;
-    this.closeAt = maxConnectionMs > 0 ? this.idleSince + maxConnectionMs : Infinity;
-    at.connections.add(this);
-    this.worker.telemetry.connectionOpened(at.name);
-    this.worker.wheel.arm(this.deadline, idleLookAt(at, this.idleSince, this.closeAt));
+    this.at.connections.add(this);
   }
 
   /** No exchange and no byte of one: may be closed without loss. */
@@ -180,7 +184,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
       head.reset();
     }
     const used = head.parse(input.buffer, input.from, input.to);
-    if (used === 0 || (used < 0 && this.x.serial === this.firstSerial && this.mayBeHttp2())) {
+    if (used === 0 || (used < 0 && this.isFresh && this.mayBeHttp2())) {
       if (this.state !== 'head') return false;
       const { headTimeoutMs } = this.at.config.limits;
       if (headTimeoutMs > 0) this.worker.wheel.arm(this.deadline, this.headStartedAt + headTimeoutMs);
@@ -189,6 +193,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     this.state = 'exchange';
     this.closeAfter = false;
     this.continued = false;
+    this.isFresh = false;
     this.x.begin(now);
     if (used < 0) {
       this.loseHead({ ...failures.badHead, status: -used }, head.error);
@@ -355,7 +360,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     this.idleSince = now;
     this.untaken = -1;
     this.input.settle();
-    this.worker.wheel.arm(this.deadline, idleLookAt(this.at, now, this.closeAt));
+    this.armIdle();
     this.read();
   }
 
@@ -368,7 +373,7 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
   }
 
   /** Closes our side, then reads on for a moment: a reset would take our last bytes from the client. */
-  private finishConnection(): void {
+  protected finishConnection(): void {
     if (this.state === 'closed' || this.state === 'linger') return;
     this.input.drop();
     this.state = 'linger';
@@ -419,10 +424,15 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     this.retire();
   }
 
-  /** The object is ready for another socket. */
   private retire(): void {
-    this.at.connections.delete(this);
     this.worker.telemetry.connectionClosed(this.at.name);
+    this.giveBack();
+  }
+
+  protected giveBack(): void {
+    this.state = 'closed';
+    this.seat = null;
+    this.at.connections.delete(this);
     this.worker.wheel.remove(this.deadline);
     this.head.reset();
     this.head.letGo();
@@ -439,7 +449,6 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
     if (begins !== 'yes') return begins === 'more';
     const client = this.asClient(Buffer.from(input.buffer.subarray(input.from, input.to)));
     this.detach();
-    this.state = 'closed';
     input.drop();
     this.retire();
     worker.telemetry.connectionHandedOver(at.name);
@@ -468,15 +477,6 @@ export class ServerConnection extends ClientSocket implements Downstream, BodySi
       case 'closed':
         this.socket.destroy();
     }
-  }
-
-  private checkIdle(now: number): void {
-    const { unsent } = this.wire;
-    const verdict = idleVerdict(this.at, { since: this.idleSince, closeAt: this.closeAt, unsent, untaken: this.untaken }, now);
-    this.untaken = unsent;
-    if (verdict === 'end') this.finishConnection();
-    else if (verdict === 'cut') this.socket.destroy();
-    else this.worker.wheel.arm(this.deadline, verdict);
   }
 
   private checkExchange(now: number): void {

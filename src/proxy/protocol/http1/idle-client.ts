@@ -1,0 +1,68 @@
+import type { Socket } from 'node:net';
+import type { Deadline } from '../../../base/wheel.ts';
+import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
+import type { WorkerRuntime } from '../../runtime.ts';
+import { ClientSocket } from './client-socket.ts';
+import type { Seat } from './seat.ts';
+import { idleLookAt, idleVerdict } from './time-limits.ts';
+
+/** Idle for this long, a connection keeps no more than its seat, ms. */
+const parkMs = 500;
+
+/** What a connection is between two requests: idle, then parked, then closed. */
+export abstract class IdleClient extends ClientSocket {
+  protected readonly worker: WorkerRuntime;
+  protected readonly at: ListenerRuntime;
+  protected abstract readonly deadline: Deadline;
+  /** Null where the bytes come past it: this object serves until the socket closes. */
+  protected seat: Seat | null = null;
+  /** Nothing was asked yet. */
+  protected isFresh = true;
+  protected idleSince = 0;
+  /** The connection's time is over then: it ends with the answer under way. */
+  protected closeAt = Infinity;
+  /** What an idle client had left untaken when it was last looked at, bytes. */
+  protected untaken = -1;
+
+  constructor(worker: WorkerRuntime, at: ListenerRuntime) {
+    super();
+    this.worker = worker;
+    this.at = at;
+  }
+
+  protected abstract finishConnection(): void;
+  /** The object is ready for another socket; this one goes on without it. */
+  protected abstract giveBack(): void;
+
+  /** The idle time of a parked connection is over. */
+  endIdle(): void {
+    this.finishConnection();
+  }
+
+  protected armIdle(): void {
+    const { at, idleSince, closeAt } = this;
+    const lookAt = idleLookAt(at, idleSince, closeAt);
+    this.worker.wheel.arm(this.deadline, this.seat === null ? lookAt : Math.min(lookAt, idleSince + parkMs));
+  }
+
+  protected checkIdle(now: number): void {
+    const { unsent } = this.wire;
+    const { idleSince: since, closeAt, untaken, seat, socket } = this;
+    const verdict = idleVerdict(this.at, { since, closeAt, unsent, untaken }, now);
+    this.untaken = unsent;
+    if (verdict === 'end') this.finishConnection();
+    else if (verdict === 'cut') socket.destroy();
+    else if (seat !== null && unsent === 0 && this.isQuiet) this.parkAt(seat, socket);
+    else this.worker.wheel.arm(this.deadline, verdict);
+  }
+
+  private parkAt(seat: Seat, socket: Socket): void {
+    seat.connectionId = this.connectionId;
+    seat.isFresh = this.isFresh;
+    seat.idleSince = this.idleSince;
+    seat.closeAt = this.closeAt;
+    this.unlisten();
+    this.giveBack();
+    seat.park(socket);
+  }
+}
