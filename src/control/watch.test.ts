@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -135,4 +135,24 @@ test('certificates beside the sources are watched, from what the reader saw of t
   writeFileSync(join(s.directory, 'a.yaml'), 'a: 22');
   await source;
   assert.equal(s.changes(), 4);
+});
+
+test('a certificate below a link that is swapped, as Kubernetes renews mounts, is a change', async (t) => {
+  const s = scene(t, (d) => writeFileSync(join(d, 'a.yaml'), 'a: 1'), 'a.yaml');
+  const mount = mkdtempSync(join(tmpdir(), 'weir-watch-mount-'));
+  t.after(() => rmSync(mount, { recursive: true, force: true }));
+  for (const version of ['..1', '..2']) {
+    mkdirSync(join(mount, version));
+    writeFileSync(join(mount, version, 'tls.crt'), version);
+  }
+  symlinkSync('..1', join(mount, '..data'));
+  symlinkSync('..data/tls.crt', join(mount, 'tls.crt'));
+  const file = join(mount, 'tls.crt');
+  const { dev, ino, size, mtimeMs } = statSync(file);
+  s.watcher.alsoWatch([{ file, mark: `${dev}:${ino}:${size}:${mtimeMs}` }]);
+  const changed = s.next();
+  symlinkSync('..2', join(mount, '..data_tmp'));
+  renameSync(join(mount, '..data_tmp'), join(mount, '..data'));
+  await changed;
+  assert.equal(readFileSync(file, 'utf8'), '..2');
 });
