@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { describe, it, type TestContext } from 'node:test';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { nginx } from '../support/daemon.ts';
 import { echo, Http2Upstream } from '../support/http2-upstream.ts';
 import { Pki, type Issued, secretOf } from '../support/pki.ts';
@@ -119,6 +119,22 @@ describe('ALPN', () => {
     const reach = await Reaching.start(t, { cluster: tlsCluster([upstream.port], {}, { protocol: 'alpn' }), secrets });
     assert.equal((await reach.get()).status, 200);
     assert.equal(upstream.sessions.length, 1);
+  });
+
+  it('leaves WebSockets in HTTP/1.1', async (t) => {
+    const { secrets, tls } = secure(t);
+    const upstream = await Http2Upstream.start(t, echo, { tls: { ...tls, allowHTTP1: true } });
+    const sockets = new WebSocketServer({ noServer: true });
+    t.after(() => sockets.close());
+    upstream.server.on('upgrade', (request, socket, head) => {
+      sockets.handleUpgrade(request, socket, head, (accepted) => accepted.send('in HTTP/1.1'));
+    });
+    const reach = await Reaching.start(t, { cluster: tlsCluster([upstream.port], {}, { protocol: 'alpn' }), secrets });
+    assert.equal((await reach.get()).status, 200);
+    const client = new WebSocket(`ws://127.0.0.1:${reach.rig.port}/chat`);
+    assert.equal(String((await once(client, 'message'))[0]), 'in HTTP/1.1');
+    client.terminate();
+    assert.equal(upstream.sessions.length, 1, 'and others in HTTP/2');
   });
 
   it('has no say without TLS: HTTP/1.1', async (t) => {

@@ -87,10 +87,13 @@ export class Attempt {
 
   private tryFor(cluster: ClusterState, endpoint: EndpointState, now: number): UpstreamTry {
     const { protocol } = cluster.config;
-    // Without TLS there is no ALPN, and nothing but HTTP/1.1 to assume.
-    const isHttp2 =
-      protocol === 'http2' || (protocol === 'alpn' && endpoint.transport.tls !== null && endpoint.http2?.speaksHttp1(now) !== true);
+    const isHttp2 = protocol === 'http2' || (protocol === 'alpn' && this.mayAsk(endpoint, now));
     return isHttp2 ? (this.http2 ??= new Http2Try(this.x, this)) : (this.http1 ??= new Http1Try(this.x, this));
+  }
+
+  /** Without TLS there is no ALPN; and a server that takes WebSockets takes them in HTTP/1.1, in HTTP/2 a few do. */
+  private mayAsk(endpoint: EndpointState, now: number): boolean {
+    return endpoint.transport.tls !== null && this.x.upgradeTo === '' && endpoint.http2?.speaksHttp1(now) !== true;
   }
 
   /** For the try, which holds nothing yet: the endpoint is to be spoken to in another way. */
