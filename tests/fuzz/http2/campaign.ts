@@ -22,6 +22,7 @@ const TURNS = 40;
 const CUT = 'HPE_INVALID_EOF_STATE';
 
 const large = `HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`;
+const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n';
 const small = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
 /** A proxy with HTTP/2 in plain text, in front of a backend with several manners. */
@@ -40,7 +41,7 @@ export class Http2Bench {
     const backend = await RawBackend.start((connection) => {
       const { socket } = connection;
       const reader = new RequestReader((head) => ({
-        pieces: [head.includes(' /large') ? large : small],
+        pieces: [head.includes(' /large') ? large : / \/(a|late)[ ?]/.test(head) ? chunked : small],
         then: head.includes(' /reset') ? 'reset' : 'keep',
         early: head.includes(' /early'),
       }));
