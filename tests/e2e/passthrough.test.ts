@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as connectPlain } from 'node:net';
+import { connect as connectPlain, createServer as createPlainServer } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect as connectTls, createServer, type TLSSocket } from 'node:tls';
 import { describe, it, type TestContext } from 'node:test';
@@ -9,7 +9,7 @@ import { forwardTo } from '../support/layer4.ts';
 import { layer4Rig, type Layer4Rig } from '../support/layer4-rig.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, RawBackend, RawClient } from '../support/raw.ts';
+import { freePort, portOf, RawBackend, RawClient } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { chainOf, runProgram, tlsOf } from '../support/tls.ts';
 
@@ -261,5 +261,34 @@ describe('TCP, TLS towards the upstream', () => {
     const bad = lines.find((line) => line['upstream_cluster'] === 'bad');
     assert.equal(bad?.['response_flags'], 'UF,URX');
     assert.match(String(bad?.['response_code_details']), /^upstream_connection_failure\{TLS_error:CERTIFICATE_VERIFY_FAILED/);
+  });
+
+  it('a server that ends in the handshake is left for another one, and ends still pass both ways', async (t) => {
+    const pki = new Pki(t);
+    const { certificate, privateKey } = pki.issue({ names: ['DNS:db.test'] });
+    const rude = createPlainServer((socket) => socket.end()).listen(0, '127.0.0.1');
+    const options = { cert: certificate, key: privateKey, allowHalfOpen: true };
+    const server = createServer(options, (socket) => {
+      socket.on('error', () => undefined);
+      let text = '';
+      socket.on('data', (bytes: Buffer) => (text += bytes.toString()));
+      socket.on('end', () => socket.end(`got ${text}`));
+    }).listen(0, '127.0.0.1');
+    await Promise.all([once(rude, 'listening'), once(server, 'listening')]);
+    t.after(() => [rude, server].forEach((one) => one.close()));
+    const cluster = clusterOf('db', [portOf(rude), portOf(server)], {
+      transport: 'tls',
+      tls: { sni: 'db.test', verify: true, ca: 'ca', subjectAltNames: [], certificate: null },
+    });
+    const { port, rig } = await layer4Rig(t, [chainOf('db', { forward: forwardTo(['db']) })], [cluster], {}, [
+      secretOf('ca', { ca: pki.ca }),
+    ]);
+    for (let i = 0; i < 4; i++) {
+      const client = await RawClient.connect(port);
+      client.socket.end('words');
+      assert.equal(await client.toEnd(), 'got words');
+    }
+    const lines = await rig.logged(4);
+    assert.ok(lines.every((line) => line['response_flags'] === '-' && line['upstream_host'] === `127.0.0.1:${portOf(server)}`));
   });
 });

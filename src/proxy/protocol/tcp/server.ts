@@ -148,7 +148,7 @@ class TcpConnection implements LiveConnection, PipeOwner {
     this.upstream = upstream;
     worker.wheel.arm(this.deadline, cluster.config.connectTimeoutMs > 0 ? now + cluster.config.connectTimeoutMs : Infinity);
     upstream.on(readyEvent(endpoint.transport), () => this.guard(() => this.onConnected(upstream, endpoint)));
-    upstream.on('end', () => this.guard(() => down.end()));
+    upstream.on('end', () => this.guard(() => this.onUpstreamEnd(upstream)));
     upstream.on('error', (error) => this.guard(() => this.onUpstreamError(upstream, error)));
     upstream.on('close', () => this.guard(() => this.onUpstreamClosed(upstream)));
   }
@@ -203,6 +203,11 @@ class TcpConnection implements LiveConnection, PipeOwner {
     this.route.idle.add(1);
     this.record.fail(layer4Failures.idle);
     this.close();
+  }
+
+  /** Of a handshake that does not come to its end an error tells. */
+  private onUpstreamEnd(upstream: Socket): void {
+    if (this.connected && upstream === this.upstream) this.down.end();
   }
 
   private onUpstreamError(upstream: Socket, error: Error): void {
