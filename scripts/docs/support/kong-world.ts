@@ -87,7 +87,12 @@ const core: readonly Subject[] = [
     collection: 'services',
     schema: serviceSchema(),
     bases: [service, { ...service, protocol: 'https', tls_verify: true }],
-    values: { name: ['s'], host: ['up.example', 'else.example'], 'ca_certificates[]': [authorityId] },
+    values: {
+      name: ['s'],
+      host: ['up.example', 'else.example'],
+      'ca_certificates[]': [authorityId],
+      protocol: ['https', 'wss', 'grpc', 'grpcs'],
+    },
   }),
   subject({
     kind: 'Route',
