@@ -148,6 +148,7 @@ const world: readonly object[] = [
   ...bytes,
   forwarded,
   dbRoute,
+  bytesRules[0],
   secured,
 ];
 
