@@ -6,15 +6,15 @@ import type { Attachment, ListenerUnit } from './gateways.ts';
 import { groupHosts } from './hostnames.ts';
 import { forwardOn } from './l4.ts';
 
-/** Best first; none for a socket of plain HTTP. `listeners` share one address and port. */
-export function chainsOf(context: Context, listeners: readonly ListenerUnit[]): readonly ConnectionChain[] {
+/** Best first; none for a socket of plain HTTP. `listeners` share one address and port, `socket` in the model's name for it. */
+export function chainsOf(context: Context, listeners: readonly ListenerUnit[], socket: string): readonly ConnectionChain[] {
   return listeners
     .filter(({ protocol }) => protocol !== 'HTTP')
     .toSorted((a, b) => specificity(b) - specificity(a))
     .flatMap((listener) => {
       if (listener.tls?.server === null) return [closed(listener, 'its certificates cannot be used')];
       if (listener.protocol === 'HTTPS') return [httpChain(listener)];
-      return listener.protocol === 'TLS' ? tlsChains(context, listener) : [l4Chain(context, listener)];
+      return listener.protocol === 'TLS' ? tlsChains(context, listener, socket) : [l4Chain(context, listener, socket)];
     });
 }
 
@@ -65,7 +65,7 @@ interface Share {
 }
 
 /** By hostname as HTTPRoutes are, then by age: routes are attached oldest first. */
-function tlsChains(context: Context, listener: ListenerUnit): readonly ConnectionChain[] {
+function tlsChains(context: Context, listener: ListenerUnit, socket: string): readonly ConnectionChain[] {
   const shares = listener.attachments.flatMap((attachment) =>
     groupHosts(attachment.hosts).map(({ patterns, rank, length }): Share => ({ attachment, serverNames: patterns, rank, length })),
   );
@@ -79,6 +79,7 @@ function tlsChains(context: Context, listener: ListenerUnit): readonly Connectio
       reportTaken(
         context,
         listener,
+        socket,
         attachment,
         wanted.filter((name) => taken.has(name)),
       );
@@ -91,7 +92,9 @@ function tlsChains(context: Context, listener: ListenerUnit): readonly Connectio
   return chains;
 }
 
-function reportTaken(context: Context, listener: ListenerUnit, { unit }: Attachment, names: readonly string[]): void {
+function reportTaken(context: Context, listener: ListenerUnit, socket: string, { unit }: Attachment, names: readonly string[]): void {
+  // A listener on several addresses is told once.
+  if (listener.sockets[0] !== socket) return;
   const what = names.includes('*') ? 'every connection' : names.join(', ');
   report(
     context,
@@ -126,8 +129,8 @@ function forwardChain(
 }
 
 /** TCP and UDP: the oldest route takes everything. */
-function l4Chain(context: Context, listener: ListenerUnit): ConnectionChain {
+function l4Chain(context: Context, listener: ListenerUnit, socket: string): ConnectionChain {
   const [first, ...others] = listener.attachments;
-  for (const other of others) reportTaken(context, listener, other, ['*']);
+  for (const other of others) reportTaken(context, listener, socket, other, ['*']);
   return first === undefined ? closed(listener, 'no route is attached') : forwardChain(context, listener, first, [], 0);
 }

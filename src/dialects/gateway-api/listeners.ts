@@ -73,7 +73,7 @@ export function buildListeners(context: Context, sockets: ReadonlyMap<string, So
   return [...sockets].flatMap(([name, socket]) => {
     // A socket that only closes connections is not opened.
     if (!socket.listeners.some((one) => one.tls?.server !== null)) return [];
-    const chains = chainsOf(context, socket.listeners);
+    const chains = chainsOf(context, socket.listeners, name);
     return [
       {
         name,

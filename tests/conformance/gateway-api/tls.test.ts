@@ -297,6 +297,26 @@ test('TCPRoute: weights, an invalid backend closes its share, one route for a li
   assert.deepEqual(listeners(found), [good, good]);
 });
 
+test('a route that gets nothing is told once, however many addresses the Gateway has', () => {
+  const found = world(
+    gateway('g', '{name: tcp, port: 5432, protocol: TCP}').replace(
+      '  listeners:',
+      '  addresses: [{value: 127.0.0.1}, {value: 127.0.0.2}]\n  listeners:',
+    ),
+    backends,
+    l4('TCPRoute', 'db', '{name: g}', to('v1'), '2024-01-01T00:00:00Z'),
+    l4('TCPRoute', 'late', '{name: g}', to('v2')),
+  );
+  assert.deepEqual(found.codes(), ['WR0328']);
+  assert.deepEqual(
+    found.snapshot.listeners.map(({ name, chains = [] }) => [name, chains.map(({ forward }) => forward?.route)]),
+    [
+      ['127.0.0.1:5432', ['infra/db/0']],
+      ['127.0.0.2:5432', ['infra/db/0']],
+    ],
+  );
+});
+
 test('TCPRoute on a TLS listener: TLS ends, whatever the name', () => {
   const found = world(
     gateway('g', `{name: tls, port: 6000, protocol: TLS, ${terminate}}`),
