@@ -4,11 +4,12 @@ import { test } from 'node:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { L4Forward } from '../../src/model/chain.ts';
 import { requireProgram } from '../support/programs.ts';
 import { hello, proxied } from '../support/proxied.ts';
 import { answering, RawClient } from '../support/raw.ts';
-import { Rig, routeTo, snapshotOf } from '../support/rig.ts';
-import { runProgram } from '../support/tls.ts';
+import { origin, Rig, routeTo, snapshotOf } from '../support/rig.ts';
+import { chainOf, runProgram } from '../support/tls.ts';
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
@@ -184,4 +185,25 @@ await test('an upgraded connection ends when it is silent for its own limit, or 
     assert.deepEqual(rig.faults, []);
     assert.deepEqual([line.response_code, line.response_flags], [101, flag]);
   }
+});
+
+await test('when memory is tight layer 4 takes no more connections either, but for a few', async (t) => {
+  const destination = { cluster: 'b', weight: 1, host: 'b', port: null, subset: null };
+  const forward: L4Forward = { route: 'tcp', destinations: [destination], idleTimeoutMs: 0, maxConnections: 0, origin, pending: [] };
+  const { port, rig } = await proxied(t, (connection) => connection.socket.write('hello'), {
+    maxMemoryBytes: 1024 * 1024,
+    listener: { chains: [chainOf('tcp', { forward })] },
+    accessLog: '{"flags":"%RESPONSE_FLAGS%","why":"%DOWNSTREAM_TRANSPORT_FAILURE_REASON%"}\n',
+  });
+  const clients: RawClient[] = [];
+  for (;;) {
+    const client = await RawClient.connect(port);
+    clients.push(client);
+    if ((await client.until((text) => text !== '')) === '') break;
+    assert.ok(clients.length < 1000);
+  }
+  assert.ok(clients.length > 8);
+  assert.deepEqual(await rig.logged(1), [{ flags: 'OM', why: 'memory is tight' }]);
+  assert.equal(rig.metric('weir_listener_refused_total', { reason: 'overload' }), 1);
+  for (const client of clients) client.close();
 });
