@@ -5,8 +5,8 @@ import type { ResponseHead } from '../http1/head.ts';
 import type { Trailers } from '../http1/trailers.ts';
 import { fieldsObject, replyFields, responseFields } from './response-fields.ts';
 
-/** Slices above this are passed on without a copy when they may be kept. */
-const copyLimit = 16 * 1024;
+/** Slices above this are passed on without a copy when they may be kept: a smaller one would hold a whole read buffer (256 KiB). */
+const copyLimit = 128 * 1024;
 
 const open = {};
 const ended = { endStream: true };
