@@ -209,6 +209,23 @@ describe('UdpServer', () => {
     });
   }
 
+  it('an endpoint that no socket can be made for leaves nothing behind', async (t) => {
+    const endpoint = { address: 'not an address', port: 53, weight: 1, labels: {}, locality: '' };
+    const at = await UdpLane.start([clusterOf('dns', [], { endpoints: [endpoint] })], forwardTo(['dns']));
+    const client = await UdpPeer.bind();
+    t.after(() => {
+      at.server.close();
+      client.close();
+    });
+    for (let i = 1; i <= 3; i++) {
+      client.send('x', at.port);
+      const lines = await at.ended(i);
+      assert.equal(lines[i - 1]['response_flags'], 'UF');
+    }
+    assertNothingLeft(at);
+    assert.deepEqual(at.faults, []);
+  });
+
   it('another revision keeps sessions whose route remains and ends the others', async (t) => {
     const { lane: at, backends, peer } = await lane(t, ['a', 'b']);
     const clients = await Promise.all(Array.from({ length: 20 }, peer));

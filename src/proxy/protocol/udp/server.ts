@@ -10,7 +10,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import type { ClusterState } from '../../upstream/cluster-state.ts';
 import type { EndpointState } from '../../upstream/endpoint.ts';
-import { literalLookup, maxQueuedBytes, UdpSession, type SessionOwner } from './session.ts';
+import { literalLookup, maxQueuedBytes, type SessionOwner, type SessionPlan, UdpSession } from './session.ts';
 
 /** A burst from many clients waits here while the worker is busy; the system gives what it allows. */
 const receiveBytes = 4 * 1024 * 1024;
@@ -115,9 +115,20 @@ export class UdpServer implements SessionOwner {
       ...{ localAddress: this.address, localPort: this.port, tls: null, serverName: '' },
     };
     const plan = { key, forward, cluster, endpoint, clientAddress: from.address, clientPort: from.port, ends };
-    const session = new UdpSession(worker, at, this, plan);
+    const session = this.start(plan);
+    // It may be over already: its socket could not be made.
+    if (session.over) return null;
     sessions.set(key, session);
     return session;
+  }
+
+  private start(plan: SessionPlan): UdpSession {
+    try {
+      return new UdpSession(this.worker, this.at, this, plan);
+    } catch (error) {
+      this.worker.counts.leave(plan.forward.route, Date.now());
+      throw error;
+    }
   }
 
   private drop(route: string, reason: UdpDropReason): null {

@@ -78,6 +78,8 @@ export class UdpSession implements LiveConnection {
     this.endpoint = endpoint;
     this.clientAddress = plan.clientAddress;
     this.clientPort = plan.clientPort;
+    // Before anything is counted: it may throw.
+    this.socket = createSocket({ type: isIPv6(endpoint.address) ? 'udp6' : 'udp4', lookup: literalLookup });
     this.record = new Layer4Record('UDP', worker.revision, at.name, forward, plan.ends);
     this.record.to(cluster);
     this.record.at(endpoint);
@@ -89,12 +91,11 @@ export class UdpSession implements LiveConnection {
     endpoint.active++;
     endpoint.requests++;
     cluster.activeTotal++;
-    this.socket = createSocket({ type: isIPv6(endpoint.address) ? 'udp6' : 'udp4', lookup: literalLookup });
     this.socket.on('error', (error) => this.guard(() => this.onError(error)));
     this.socket.on('message', (datagram) => this.guard(() => this.fromUpstream(datagram)));
     this.socket.on('connect', () => this.guard(() => this.onReady()));
-    this.socket.connect(endpoint.port, endpoint.address);
     this.touch();
+    this.guard(() => this.socket.connect(endpoint.port, endpoint.address));
   }
 
   get isIdle(): boolean {
