@@ -275,6 +275,34 @@ await test('chains: by name, TLS or not, and nothing for the rest; a line in the
   assert.deepEqual(second, { why: "no chain is for the server name ''", flags: 'NR', sni: '-' });
 });
 
+await test('a chain that cannot serve closes its connections and says why; the others of its port go on', async (t) => {
+  const pki = new Pki(t);
+  const [good, other] = [pki.issue({ names: ['DNS:good.test'] }), pki.issue({ names: ['DNS:other.test'] })];
+  const secrets = [secretOf('good', good), secretOf('mixed', { certificate: good.certificate, privateKey: other.privateKey })];
+  const chains = [
+    chainOf('good', { serverNames: ['good.test'], tls: tlsOf(['good']) }),
+    chainOf('cipher', { serverNames: ['cipher.test'], tls: tlsOf(['good'], { maxVersion: 'TLSv1.2', cipherSuites: ['NO-SUCH-CIPHER'] }) }),
+    chainOf('mixed', { serverNames: ['mixed.test'], tls: tlsOf(['mixed']) }),
+    chainOf('missing', { serverNames: ['missing.test'], tls: tlsOf(['nobody']) }),
+    chainOf('ca', { serverNames: ['ca.test'], tls: tlsOf(['good'], { clientCertificate: 'optional', ca: 'nobody' }) }),
+  ];
+  const format = '{"sni":"%REQUESTED_SERVER_NAME%","why":"%DOWNSTREAM_TRANSPORT_FAILURE_REASON%"}\n';
+  const { port, rig } = await behindTls(t, chains, secrets, { accessLog: format });
+  const rows: readonly (readonly [servername: string, why: RegExp])[] = [
+    ['cipher.test', /cannot be set up: .*cipher/i],
+    ['mixed.test', /cannot be set up: .*key values mismatch/i],
+    ['missing.test', /no usable certificate/],
+    ['ca.test', /authorities for client certificates are missing/],
+  ];
+  for (const [servername] of rows) assert.notEqual((await shake(port, { servername })).error, null, servername);
+  assert.match((await shake(port, { servername: 'good.test' }, 'GET / HTTP/1.1\r\nHost: good.test\r\n\r\n')).reply, / 200 /);
+  const lines = await rig.logged(rows.length + 1);
+  for (const [at, [servername, why]] of rows.entries()) {
+    assert.equal(lines[at].sni, servername);
+    assert.match(String(lines[at].why), why);
+  }
+});
+
 await test('a handshake that does not come to its end is cut, whatever part of it came; so is rubbish', async (t) => {
   const pki = new Pki(t);
   const secrets = [secretOf('c', pki.issue({ names: ['DNS:a.test'] }))];
