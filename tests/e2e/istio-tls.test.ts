@@ -101,6 +101,26 @@ test('MUTUAL and OPTIONAL_MUTUAL: whose certificate opens the door', async (t) =
   assert.match(await curl(`https://a.example.com:${named}/`, ...ann), /^curl \d+$/, 'another name is asked for');
 });
 
+test('a certificate that one server asks for is not got round by way of another', async (t) => {
+  if (!requireProgram(t, 'curl')) return;
+  const port = await freePort();
+  await serve(t, {
+    'a.yaml': `${gateway([
+      server('open', port, 'HTTPS', '"*"', 'mode: SIMPLE, credentialName: web'),
+      server('locked', port, 'HTTPS', 'locked.example.com', 'mode: MUTUAL, credentialName: web'),
+    ])}${virtual('o', 'a.example.com', 'http: [{directResponse: {status: 200, body: {string: open}}}]')}${virtual('l', 'locked.example.com', 'http: [{directResponse: {status: 200, body: {string: locked}}}]')}${web}${cacert}`,
+  });
+  const ann = ['--cert', pemPath('client.crt'), '--key', pemPath('client.key')];
+  assert.equal(await curl(`https://locked.example.com:${port}/`, ...ann), '200 2 locked');
+  assert.match(await curl(`https://locked.example.com:${port}/`), /^curl \d+$/);
+  assert.equal(await curl(`https://a.example.com:${port}/`), '200 2 open');
+  for (const version of ['--http1.1', '--http2'])
+    for (const host of ['locked.example.com', `LOCKED.example.com:${port}`, 'locked.example.com.'])
+      assert.match(await curl(`https://a.example.com:${port}/`, version, '-H', `Host: ${host}`), /^421 /, `${version} ${host}`);
+  // Without SNI: curl sends none for an address.
+  assert.match(await curl(`https://127.0.0.1:${port}/`, '-k', '-H', 'Host: locked.example.com'), /^421 /);
+});
+
 test('TLS passed through beside TLS that ends, on one port', async (t) => {
   if (!requireProgram(t, 'curl')) return;
   const port = await freePort();
