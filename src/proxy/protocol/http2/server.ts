@@ -80,9 +80,10 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     return this.isClosed || this.session.destroyed;
   }
 
+  /** With a last GOAWAY, when the client still takes it; the next look ends what does not go. */
   close(): void {
-    if (!this.session.destroyed) this.session.destroy();
-    this.socket.destroy();
+    if (this.session.destroyed) this.socket.destroy();
+    else this.session.destroy();
   }
 
   /**
@@ -141,14 +142,14 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     if (this.isClosed) return;
     // A client that does not close its side after our last frame does not hold the socket.
     if (session.destroyed) return void socket.destroy();
-    if (session.closed && this.isStuck()) return this.close();
+    if (session.closed && this.isStuck()) this.close();
     const received = socket.bytesRead;
     let waiting = 0;
     for (const stream of this.streams) waiting += stream.waiting;
     if (!this.guard.check(received - waiting, now)) return this.cut();
     const { limits } = this.at.config;
     const { headTimeoutMs, maxConnectionMs = 0 } = limits;
-    if (received < prefaceBytes && headTimeoutMs > 0 && now - this.openedAt >= headTimeoutMs) return this.close();
+    if (received < prefaceBytes && headTimeoutMs > 0 && now - this.openedAt >= headTimeoutMs) this.close();
     const isOld = maxConnectionMs > 0 && now - this.openedAt >= maxConnectionMs;
     if (isOld || worker.draining || this.at.closing) this.goAway();
     if (this.streams.size === 0 && now >= idleAt(this.at, this.idleSince)) this.goAway();
