@@ -166,7 +166,9 @@ await test('100,000 requests over HTTP/2 leave memory, sockets and timers flat',
   assert.ok(await atRest(program));
   const late = await levels(program);
   t.diagnostic(`${JSON.stringify(early)} then ${JSON.stringify(late)}`);
-  assert.ok(late.rssMiB - early.rssMiB < 40, `memory ${early.rssMiB} MiB, then ${late.rssMiB} MiB`);
+  // The allocator's share goes up and down; what is in use stands in heap and buffers.
+  assert.ok(late.heapMiB + late.buffersMiB < early.heapMiB + early.buffersMiB + 10, 'heap and buffers');
+  assert.ok(late.rssMiB - early.rssMiB < 60, `memory ${early.rssMiB} MiB, then ${late.rssMiB} MiB`);
   assert.ok(late.timers <= early.timers + 2, `timers ${early.timers}, then ${late.timers}`);
   assert.ok(late.sockets <= early.sockets + 300, `sockets ${early.sockets}, then ${late.sockets}`);
 });
