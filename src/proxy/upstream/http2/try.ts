@@ -143,8 +143,9 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     this.attempt.prepare(x.lastActivity);
     const { bodyKind } = x.head;
     const endStream = bodyKind === 'none' && upgradeTo === '';
-    // gRPC has no request trailers; asking for them costs a frame.
-    const waitForTrailers = bodyKind === 'chunked' && !x.isGrpc;
+    // Only where they are announced (RFC 9110 §6.6.2): a session that fails while trailers wait for the peer's window makes Node abort
+    // the whole process (nodejs/node#41458), and most requests in chunks have none.
+    const waitForTrailers = bodyKind === 'chunked' && !x.isGrpc && x.head.has('trailer');
     const stream = session.request(requestHeaders(x, cluster, endpoint, upgradeTo), { endStream, waitForTrailers });
     if (stream === null) return this.fail({ ...failures.upstreamReset, retry: 'moved' });
     this.stream = stream;
