@@ -215,17 +215,16 @@ await test('a client that closes its side is answered, then the connection ends'
   }
 });
 
-// A session that fails while trailers wait makes Node abort (nodejs/node#41458): they are waited for only where they are announced.
-await test('trailers go to an HTTP/2 upstream where Trailer announces them, and are dropped elsewhere', async (t) => {
+// A session that fails while trailers wait makes Node abort (nodejs/node#41458): none are sent.
+await test('request trailers do not go to an HTTP/2 upstream, announced or not', async (t) => {
   const upstream = await Http2Upstream.start(t, echo);
   const rig = await Rig.start((port) => snapshotOf(port, [routeTo('b')], [clusterOf('b', [upstream.port], { protocol: 'http2' })]));
   t.after(() => rig.close());
-  for (const announced of [true, false]) {
-    const line = announced ? 'Trailer: X-Sum\r\n' : '';
+  for (const line of ['Trailer: X-Sum\r\n', '']) {
     const head = `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${line}\r\n`;
     const received = await exchange(rig.port, `${head}5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n`);
     assert.match(received, /^HTTP\/1\.1 200 [^]*"bytes":5/);
-    assert.equal(received.includes('"x-sum":"1"'), announced, received);
+    assert.doesNotMatch(received, /x-sum/i);
   }
   assert.deepEqual(rig.faults, []);
 });

@@ -144,9 +144,14 @@ await test('streams of Gateway API in the real program', { timeout: 60_000 }, as
     .trim()
     .split('\n')
     .map((line): Record<string, unknown> => JSON.parse(line));
-  assert.deepEqual(lines.map((line) => [line['protocol'], line['route_name'], line['bytes_received'], line['response_flags']]).sort(), [
-    ['TCP', 'default/db/0', 10, '-'],
-    ['TLS', 'default/web/0', lines.find((line) => line['protocol'] === 'TLS')?.['bytes_received'], '-'],
-    ['UDP', 'default/dns/0', 6, '-'],
-  ]);
+  assert.deepEqual(
+    lines
+      .map((line) => [line['protocol'], line['route_name'], line['bytes_received'], line['response_flags']])
+      .toSorted((a, b) => String(a).localeCompare(String(b))),
+    [
+      ['TCP', 'default/db/0', 10, '-'],
+      ['TLS', 'default/web/0', lines.find((line) => line['protocol'] === 'TLS')?.['bytes_received'], '-'],
+      ['UDP', 'default/dns/0', 6, '-'],
+    ],
+  );
 });

@@ -42,14 +42,14 @@ describe('a request over HTTP/2', () => {
       assert.deepEqual([status, got.bytes, got.headers['content-length']], [200, size, String(size)]);
     });
 
-  it('carries chunks and trailers', async (t) => {
+  it('carries chunks, and leaves trailers out', async (t) => {
     const { reach } = await reaching(t, echo);
     const client = await RawClient.connect(reach.rig.port);
     client.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n');
     client.send('6\r\n world\r\n0\r\nX-Sum: 11\r\n\r\n');
     const got = JSON.parse(bodyOf(await client.until((text) => text.endsWith('0\r\n\r\n'))));
     assert.equal(got.bytes, 11);
-    assert.equal(got.trailers['x-sum'], '11');
+    assert.doesNotMatch(JSON.stringify(got), /x-sum/i);
     assert.equal(got.headers['content-length'], undefined);
     client.close();
   });

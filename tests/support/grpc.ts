@@ -175,7 +175,10 @@ export class EchoClient {
       };
       call.on('data', (text: string) => {
         got.push(text);
-        void between().then(next);
+        void (async () => {
+          await between();
+          next();
+        })();
       });
       call.on('error', () => undefined);
       call.on('status', ({ code, details, metadata }) => resolve({ code, details, texts: got, head: null, trailers: metadata }));

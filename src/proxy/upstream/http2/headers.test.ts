@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ResponseHead } from '../../protocol/http1/head.ts';
 import { Trailers } from '../../protocol/http1/trailers.ts';
 import { responseLimits } from '../try.ts';
-import { responseBytes, trailerBytes, trailerObject } from './headers.ts';
+import { responseBytes, trailerBytes } from './headers.ts';
 
 function textOf(bytes: ReturnType<typeof responseBytes>): string {
   assert.ok(bytes !== null);
@@ -59,6 +59,6 @@ describe('heads of HTTP/2 as bytes of HTTP/1.1', () => {
     const first = read(['grpc-status', '0', 'x-a', '1', 'x-a', '2', 'set-cookie', 'no=1']);
     const second = read(['grpc-status', '7']);
     assert.deepEqual([first.get('grpc-status'), second.get('grpc-status')], ['0', '7']);
-    assert.deepEqual(trailerObject(first), { 'grpc-status': ['0'], 'x-a': ['1', '2'] });
+    assert.equal(first.get('x-a'), '1, 2');
   });
 });

@@ -1,8 +1,6 @@
 /** Heads on their way between HTTP/1.1's bytes, which everything else reads, and HTTP/2's lists of names and values. */
-import type { OutgoingHttpHeaders } from 'node:http2';
 import type { Exchange } from '../../protocol/exchange.ts';
 import { writeAscii } from '../../protocol/http1/encode.ts';
-import type { Trailers } from '../../protocol/http1/trailers.ts';
 import type { ClusterState } from '../cluster-state.ts';
 import type { EndpointState } from '../endpoint.ts';
 import { hostToSend } from '../request-head.ts';
@@ -17,6 +15,8 @@ export function requestHeaders(x: Exchange, cluster: ClusterState, endpoint: End
   const { head } = x;
   const authority = hostToSend(x, cluster, endpoint) ?? head.host;
   head.drop('host');
+  // None are sent (http2/try.ts).
+  head.drop('trailer');
   // Answered by the downstream once its body is wanted.
   if (head.expectContinue) head.drop('expect');
   const lines = x.at.takeForwarding(head, x, x.context);
@@ -108,11 +108,4 @@ function writeLines(raw: readonly string[], out: Buffer, from: number): number {
     out[at++] = 10;
   }
   return at;
-}
-
-/** Trailers as node:http2 sends them. */
-export function trailerObject(trailers: Trailers): OutgoingHttpHeaders {
-  const out: Record<string, string[]> = {};
-  for (const [name, value] of trailers.entries()) (out[name.toLowerCase()] ??= []).push(value);
-  return out;
 }

@@ -10,7 +10,6 @@ export interface StreamOwner {
   /** Everything the peer sends has been read. */
   onEnd(): void;
   onDrain(): void;
-  onWantTrailers(): void;
   /** The code of an error of Node's own; `onClose` follows. */
   onError(code: string): void;
   /** The stream is over, in whatever way. */
@@ -42,7 +41,7 @@ export function wasCut(stream: OwnedStream): boolean {
 }
 
 /** Tells `to` of the stream's events from now on. */
-export function own(stream: OwnedStream, to: StreamOwner, wantsTrailers: boolean): void {
+export function own(stream: OwnedStream, to: StreamOwner): void {
   stream[owner] = to;
   stream.push = push;
   stream.on('error', onError);
@@ -52,7 +51,6 @@ export function own(stream: OwnedStream, to: StreamOwner, wantsTrailers: boolean
   stream.on('trailers', onTrailers);
   stream.on('end', onEnd);
   stream.on('close', onClose);
-  if (wantsTrailers) stream.on('wantTrailers', onWantTrailers);
 }
 
 /** The stream takes no more for now: tells of when it does again. */
@@ -124,13 +122,6 @@ function onDrain(this: OwnedStream): void {
   } catch (error) {
     to?.onBug(error);
   }
-}
-
-function onWantTrailers(this: OwnedStream): void {
-  const to = this[owner];
-  // Nobody owns it any more: it still has to be ended.
-  if (to === undefined || to === null) this.sendTrailers({});
-  else to.onWantTrailers();
 }
 
 function onClose(this: OwnedStream): void {

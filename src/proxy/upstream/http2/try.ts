@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { OutgoingHttpHeaders } from 'node:http2';
 import { failures, type Failure } from '../../failure.ts';
 import { onResponseHead, onResponseTrailers } from '../../pipeline.ts';
 import type { Exchange } from '../../protocol/exchange.ts';
@@ -11,7 +10,7 @@ import type { EndpointState } from '../endpoint.ts';
 import { requestPurpose } from '../request-purpose.ts';
 import { tlsDetails } from '../tls/failure.ts';
 import { maxInterim, responseLimits, type UpstreamTry } from '../try.ts';
-import { requestHeaders, responseBytes, trailerBytes, trailerObject } from './headers.ts';
+import { requestHeaders, responseBytes, trailerBytes } from './headers.ts';
 import { SessionPool, type SessionUser } from './pool.ts';
 import type { UpstreamSession } from './session.ts';
 import { awaitDrain, disown, own, type OwnedStream, type StreamOwner, wasCut } from './stream.ts';
@@ -48,7 +47,6 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   private section: Trailers | null = null;
   /** A small piece of the request's body that waits for the turn's end: with the end of the body it is one frame. */
   private pending: Buffer | null = null;
-  private sentTrailers: OutgoingHttpHeaders = {};
   /** The session had served before: its server may have left it meanwhile. */
   private reused = false;
   private gotBytes = false;
@@ -143,14 +141,13 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     this.attempt.prepare(x.lastActivity);
     const { bodyKind } = x.head;
     const endStream = bodyKind === 'none' && upgradeTo === '';
-    // Only where they are announced (RFC 9110 §6.6.2): a session that fails while trailers wait for the peer's window makes Node abort
-    // the whole process (nodejs/node#41458), and most requests in chunks have none.
-    const waitForTrailers = bodyKind === 'chunked' && !x.isGrpc && x.head.has('trailer');
-    const stream = session.request(requestHeaders(x, cluster, endpoint, upgradeTo), { endStream, waitForTrailers });
+    // Without trailers, which an intermediary may leave out (RFC 9110 §6.5.1): a session that fails while they wait for the peer's window
+    // makes Node abort the whole process (nodejs/node#41458), and peer and client could both bring that about.
+    const stream = session.request(requestHeaders(x, cluster, endpoint, upgradeTo), { endStream });
     if (stream === null) return this.fail({ ...failures.upstreamReset, retry: 'moved' });
     this.stream = stream;
     x.sentOn(session.socket);
-    own(stream, this, waitForTrailers);
+    own(stream, this);
     this.requestEnded = endStream;
     this.attempt.headSent = true;
     x.down.pumpBody();
@@ -183,19 +180,14 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     if (stream !== null) this.write(stream, pending);
   };
 
-  endBody(trailers: Trailers | null): void {
+  endBody(): void {
     const { stream } = this;
     if (stream === null || this.requestEnded) return;
     this.requestEnded = true;
-    this.sentTrailers = trailers === null ? {} : trailerObject(trailers);
     const { pending } = this;
     this.pending = null;
     if (pending === null) stream.end();
     else stream.end(pending);
-  }
-
-  onWantTrailers(): void {
-    this.stream?.sendTrailers(this.sentTrailers);
   }
 
   /** node:http2 writes what there is at the end of the turn. */
