@@ -27,7 +27,8 @@ export function serveHttp1(
   const { shared } = worker.reads;
   // TLS gives its bytes by events only.
   const seat = new Seat(worker, at, client, connection);
-  const own = client === null || client.tls === null ? readInto(socket, shared, (bytes) => seat.onShared(shared, bytes)) : null;
+  const own =
+    client === null || client.tls === null ? readInto(socket, shared, (bytes) => (seat.connection ?? seat).onShared(shared, bytes)) : null;
   connection.attach(own ?? socket, client, seat);
   if (peeked !== null) connection.onChunk(peeked);
   if (own !== null) return;

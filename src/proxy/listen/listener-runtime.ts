@@ -11,6 +11,7 @@ import type { LiveConnection } from './client.ts';
 import type { TlsTerminator } from './tls/terminator.ts';
 import type { TerminatorOf } from './tls/terminators.ts';
 import { ServerConnection } from '../protocol/http1/server.ts';
+import { idleLookMs } from '../protocol/http1/time-limits.ts';
 import type { RouteRuntime, WorkerRuntime } from '../runtime.ts';
 
 const maxFree = 256;
@@ -27,6 +28,8 @@ export class ListenerRuntime {
   private readonly free: ServerConnection[] = [];
   /** One object for all heads of this listener, so that a new revision's limits hold for connections that go on. */
   readonly headLimits: { maxHeadBytes: number; maxHeaders: number; maxTargetBytes: number };
+  /** An idle connection is looked at after this, ms: parked, or closed. */
+  idleLookMs: number;
   /** Exchanges under way. */
   active = 0;
   /** The configuration names it no more: answers carry `Connection: close`. */
@@ -51,6 +54,7 @@ export class ListenerRuntime {
     this.chain = chain;
     const { maxHeadBytes, maxHeaders, maxTargetBytes } = table.config.limits;
     this.headLimits = { maxHeadBytes, maxHeaders, maxTargetBytes };
+    this.idleLookMs = idleLookMs(table.config.limits);
     this.terminatorOf = terminatorOf;
     this.chains = chainTable(table.config);
     this.isPlain = this.chains === null && table.config.proxyProtocol === undefined;
@@ -71,6 +75,7 @@ export class ListenerRuntime {
     this.config = table.config;
     this.chain = chain;
     this.closing = false;
+    this.idleLookMs = idleLookMs(table.config.limits);
     this.terminatorOf = terminatorOf;
     this.chains = chainTable(table.config);
     this.isPlain = this.chains === null && table.config.proxyProtocol === undefined;

@@ -4,10 +4,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { ClientSocket } from './client-socket.ts';
 import type { Seat } from './seat.ts';
-import { idleLookAt, idleVerdict } from './time-limits.ts';
-
-/** Idle for this long, a connection keeps no more than its seat, ms. */
-const parkMs = 500;
+import { idleVerdict } from './time-limits.ts';
 
 /** What a connection is between two requests: idle, then parked, then closed. */
 export abstract class IdleClient extends ClientSocket {
@@ -40,9 +37,7 @@ export abstract class IdleClient extends ClientSocket {
   }
 
   protected armIdle(): void {
-    const { at, idleSince, closeAt } = this;
-    const lookAt = idleLookAt(at, idleSince, closeAt);
-    this.worker.wheel.arm(this.deadline, this.seat === null ? lookAt : Math.min(lookAt, idleSince + parkMs));
+    this.worker.wheel.arm(this.deadline, Math.min(this.idleSince + this.at.idleLookMs, this.closeAt));
   }
 
   protected checkIdle(now: number): void {

@@ -22,7 +22,7 @@ export class Seat implements LiveConnection {
   private readonly worker: WorkerRuntime;
   private readonly at: ListenerRuntime;
   /** Null while the client is parked. */
-  private connection: ServerConnection | null;
+  connection: ServerConnection | null;
   private deadline: Deadline | null = null;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection | null, connection: ServerConnection) {

@@ -1,3 +1,4 @@
+import type { HttpLimits } from '../../../model/listener.ts';
 import { failures, type Failure } from '../../failure.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { Exchange } from '../exchange.ts';
@@ -29,10 +30,12 @@ export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean,
   return Math.min(routeAt, readAt, writeAt, requestAt, idleAt, upgradeAt);
 }
 
-/** When an idle connection is looked at first: its end, or the time by which it has taken its last answer. */
-export function idleLookAt(at: ListenerRuntime, since: number, closeAt: number): number {
-  const { idleTimeoutMs, streamIdleTimeoutMs } = at.config.limits;
-  return Math.min(due(since, idleTimeoutMs), due(since, streamIdleTimeoutMs), closeAt);
+/** Idle for this long, a connection keeps no more than its seat, ms. */
+const parkMs = 500;
+
+/** How soon an idle connection is looked at: to be parked, or before that to be closed or to have taken its last answer. */
+export function idleLookMs({ idleTimeoutMs, streamIdleTimeoutMs }: HttpLimits): number {
+  return Math.min(parkMs, due(0, idleTimeoutMs), due(0, streamIdleTimeoutMs));
 }
 
 /** What is known of an idle connection. */
