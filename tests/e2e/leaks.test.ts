@@ -100,8 +100,7 @@ await test('150,000 requests leave memory, sockets and timers flat', { timeout: 
   assert.equal(failed, 0);
   assert.ok(late.heapMiB - early.heapMiB < 5, `heap ${early.heapMiB} MiB, then ${late.heapMiB} MiB`);
   assert.ok(late.buffersMiB - early.buffersMiB < 5, `buffers ${early.buffersMiB} MiB, then ${late.buffersMiB} MiB`);
-  // V8's young generations still grow in so short a run, to 48 MiB in each worker; tests/soak/leaks.ts shows where that ends.
-  assert.ok(late.rssMiB - early.rssMiB < 100, `memory ${early.rssMiB} MiB, then ${late.rssMiB} MiB`);
+  assert.ok(late.rssMiB - early.rssMiB < 40, `memory ${early.rssMiB} MiB, then ${late.rssMiB} MiB`);
   assert.ok(late.timers <= early.timers + 2, `timers ${early.timers}, then ${late.timers}`);
   // Idle upstream connections are all that may differ: never more than the clients were.
   assert.ok(late.sockets <= early.sockets + 64, `sockets ${early.sockets}, then ${late.sockets}`);

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { daemon } from '../support/daemon.ts';
 import { forwardTo } from '../support/layer4.ts';
 import { layer4Rig, type Layer4Rig } from '../support/layer4-rig.ts';
-import { requireProgram } from '../support/programs.ts';
+import { requireFile, requireProgram } from '../support/programs.ts';
 import { clusterOf, type RigOptions } from '../support/rig.ts';
 import { chainOf, runProgram } from '../support/tls.ts';
 import { UdpPeer } from '../support/udp.ts';
@@ -47,7 +46,7 @@ describe('UDP, end to end', () => {
   it('nginx answers a Python client through it', async (t) => {
     if (!requireProgram(t, 'nginx') || !requireProgram(t, 'python3')) return;
     const module = '/usr/lib/nginx/modules/ngx_stream_module.so';
-    if (!existsSync(module)) return t.skip('the stream module of nginx is not installed (Debian package libnginx-mod-stream)');
+    if (!requireFile(t, module, 'libnginx-mod-stream')) return;
     const free = await UdpPeer.bind();
     const upstream = free.port;
     free.close();

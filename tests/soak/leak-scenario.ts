@@ -53,7 +53,8 @@ export async function load(
     done += result.requests;
     // With `Connection: close`, wrk counts the close of each connection as a read error.
     failed += result.refused + (round % 4 === 3 ? 0 : result.errors);
-    if (early === null && done >= requests / 3 && round >= 3) {
+    // After two rounds of new connections V8's young generations have grown to their size.
+    if (early === null && done >= requests / 3 && round >= 7) {
       await atRest(program);
       early = await levels(program);
       progress(`${done} requests: ${JSON.stringify(early)}`);
