@@ -24,6 +24,7 @@ export class Seat implements LiveConnection {
   /** Null while the client is parked. */
   connection: ServerConnection | null;
   private deadline: Deadline | null = null;
+  private isOver = false;
 
   constructor(worker: WorkerRuntime, at: ListenerRuntime, client: ClientConnection | null, connection: ServerConnection) {
     this.worker = worker;
@@ -34,12 +35,12 @@ export class Seat implements LiveConnection {
 
   /** Received bytes in the worker's read buffer: valid during the call only. */
   onShared(shared: Buffer, bytes: number): void {
-    (this.connection ?? this.wake()).onShared(shared, bytes);
+    if (!this.isOver) (this.connection ?? this.wake()).onShared(shared, bytes);
   }
 
   /** Received bytes, ours to keep. */
   onChunk(chunk: Buffer): void {
-    (this.connection ?? this.wake()).onChunk(chunk);
+    if (!this.isOver) (this.connection ?? this.wake()).onChunk(chunk);
   }
 
   /** The connection object is given back: the socket is idle, its last answer taken, and none but this one's listeners are on it. */
@@ -53,6 +54,12 @@ export class Seat implements LiveConnection {
     at.connections.add(this);
     this.deadline ??= new Deadline(() => this.onDeadline());
     worker.wheel.arm(this.deadline, Math.min(idleAt(at, this.idleSince), this.closeAt));
+  }
+
+  /** The socket is closed or somebody else's: the connection object will serve others, and no byte of this client may reach them. */
+  end(): void {
+    this.connection = null;
+    this.isOver = true;
   }
 
   private wake(): ServerConnection {
@@ -84,6 +91,7 @@ export class Seat implements LiveConnection {
 
   private readonly onClose = (): void => {
     this.leave(this.socket);
+    this.end();
     this.worker.telemetry.connectionClosed(this.at.name);
   };
 

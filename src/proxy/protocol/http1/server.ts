@@ -78,7 +78,6 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     this.open(socket, client);
     this.seat = seat;
     this.state = 'idle';
-    this.drained = 0;
     this.reading = false;
     this.clientEnded = false;
     this.untaken = -1;
@@ -426,6 +425,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
 
   private retire(): void {
     this.worker.telemetry.connectionClosed(this.at.name);
+    this.seat?.end();
     this.giveBack();
   }
 
