@@ -18,6 +18,8 @@ export class Deadline {
 }
 
 const slotCount = 512;
+/** Behind the others: what is due now. */
+const dueSlot = slotCount;
 
 export class Wheel {
   readonly tickMs: number;
@@ -31,7 +33,7 @@ export class Wheel {
     this.tickMs = tickMs;
     this.cursorAt = now;
     this.onFault = onFault;
-    this.slots = Array.from({ length: slotCount }, () => null);
+    this.slots = Array.from({ length: slotCount + 1 }, () => null);
   }
 
   start(): void {
@@ -62,33 +64,36 @@ export class Wheel {
     while (this.cursorAt + this.tickMs <= now) {
       this.cursorAt += this.tickMs;
       this.cursor = (this.cursor + 1) % slotCount;
-      let entry = this.slots[this.cursor] ?? null;
-      this.slots[this.cursor] = null;
-      while (entry !== null) {
-        const next: Deadline | null = entry.next;
-        entry.next = null;
-        entry.previous = null;
-        entry.slot = -1;
-        entry.slotAt = Infinity;
-        if (entry.at <= this.cursorAt) {
-          entry.at = Infinity;
-          try {
-            entry.fire(now);
-          } catch (error) {
-            this.onFault(error);
-          }
-        } else if (entry.at !== Infinity) {
-          this.link(entry);
+      this.takeOut(this.cursor);
+      // Whatever a deadline does to the others of its slot: the list is looked at anew after each.
+      for (let entry = this.slots[dueSlot]; entry !== null; entry = this.slots[dueSlot]) {
+        this.unlink(entry);
+        if (entry.at > this.cursorAt) {
+          if (entry.at !== Infinity) this.link(entry);
+          continue;
         }
-        entry = next;
+        entry.at = Infinity;
+        try {
+          entry.fire(now);
+        } catch (error) {
+          this.onFault(error);
+        }
       }
     }
+  }
+
+  /** Moves the list of a slot to `dueSlot`: what is armed meanwhile comes with a later turn. */
+  private takeOut(slot: number): void {
+    const first = this.slots[slot];
+    for (let entry = first; entry !== null; entry = entry.next) entry.slot = dueSlot;
+    this.slots[dueSlot] = first;
+    this.slots[slot] = null;
   }
 
   private link(deadline: Deadline): void {
     const ticks = Math.max(1, Math.min(slotCount - 1, Math.ceil((deadline.at - this.cursorAt) / this.tickMs)));
     const slot = (this.cursor + ticks) % slotCount;
-    const head = this.slots[slot] ?? null;
+    const head = this.slots[slot];
     deadline.slot = slot;
     deadline.slotAt = this.cursorAt + ticks * this.tickMs;
     deadline.previous = null;

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { freePort } from '../../tests/support/ports.ts';
 import { Bindings } from './bindings.ts';
 
 function listener(address: string, port: number, line = 1) {
@@ -103,9 +104,7 @@ test('a listener that comes back finds its own lingering socket, and a stranger 
 test('TCP and UDP share a port number, two of one kind do not', async () => {
   const plain = listener('127.0.0.1', 53);
   const udp = { ...plain, name: '127.0.0.1:53/udp', transport: 'udp' as const };
-  const bindings = new Bindings(new Map([[53, 0]]));
-  const first = await bindings.plan([plain]);
-  const [{ port }] = first.bindings;
+  const port = await freePort();
   const mapped = new Bindings(new Map([[53, port]]));
   const plan = await mapped.plan([plain, udp]);
   assert.deepEqual(
@@ -120,9 +119,9 @@ test('TCP and UDP share a port number, two of one kind do not', async () => {
 });
 
 test('a UDP port that another process holds is an error', async () => {
-  const other = createSocket('udp4').bind(0, '127.0.0.1');
+  const port = await freePort();
+  const other = createSocket('udp4').bind(port, '127.0.0.1');
   await once(other, 'listening');
-  const { port } = other.address();
   try {
     const bindings = new Bindings(new Map());
     const plan = await bindings.plan([{ ...listener('127.0.0.1', port), transport: 'udp' }]);

@@ -12,7 +12,8 @@ import { compileSources, defaultOptions } from '../../src/dialects/compile.ts';
 import { explainerOf } from '../../src/proxy/explain.ts';
 import { TestBackend } from '../support/backends.ts';
 import { Program } from '../support/program.ts';
-import { exchange, freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { exchange, portOf } from '../support/raw.ts';
 import { document, gatewayApi, istio, kong } from './fail-closed/rows.ts';
 
 const executable = fileURLToPath(new URL('../../bin/weir', import.meta.url));

@@ -9,7 +9,8 @@ import { lostAnything } from '../soak/change-verdict.ts';
 import { TestBackend } from '../support/backends.ts';
 import { Connection } from '../support/load.ts';
 import { Program } from '../support/program.ts';
-import { freePort, RawClient } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { RawClient } from '../support/raw.ts';
 
 await test(
   '120 changes and a SIGTERM under load lose nothing, reset nothing and keep limits and sockets',

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Program } from '../support/program.ts';
 import { requireProgram } from '../support/programs.ts';
-import { answering, freePort, RawBackend } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { answering, RawBackend } from '../support/raw.ts';
 import { hello } from '../support/proxied.ts';
 import { runProgram } from '../support/tls.ts';
 

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Program } from '../support/program.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf } from '../support/raw.ts';
 
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 const weir = fileURLToPath(new URL('../../bin/weir', import.meta.url));

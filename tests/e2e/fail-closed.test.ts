@@ -9,7 +9,8 @@ import { filterKey } from '../../src/dialects/weir/kinds.ts';
 import { filters } from '../../src/filters/index.ts';
 import { explainerOf, type ExplainResult } from '../../src/proxy/explain.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf } from '../support/raw.ts';
 import { Rig, snapshotOf } from '../support/rig.ts';
 import { document, gatewayApi, istio, kong, rows } from './fail-closed/rows.ts';
 

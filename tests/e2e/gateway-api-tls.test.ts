@@ -9,7 +9,8 @@ import { test, type TestContext } from 'node:test';
 import { EchoClient, grpcService } from '../support/grpc.ts';
 import { caConfigMap, pem, pemPath, tlsSecret } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf } from '../support/raw.ts';
 import { curl, openssl, serve } from '../support/served.ts';
 import { UdpPeer } from '../support/udp.ts';
 

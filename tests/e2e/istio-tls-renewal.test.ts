@@ -8,7 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { pem, pemPath, tlsSecret } from '../support/pem.ts';
 import { Program } from '../support/program.ts';
-import { freePort } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
 import { runProgram } from '../support/tls.ts';
 
 const weir = fileURLToPath(new URL('../../bin/weir', import.meta.url));

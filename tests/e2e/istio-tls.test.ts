@@ -8,7 +8,8 @@ import { test, type TestContext } from 'node:test';
 import { nginx } from '../support/daemon.ts';
 import { pem, pemPath, tlsSecret } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf } from '../support/raw.ts';
 import { curl, serve } from '../support/served.ts';
 
 const document = (kind: string, name: string, spec: string): string =>

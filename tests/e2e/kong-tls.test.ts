@@ -10,7 +10,8 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { EchoClient, grpcService } from '../support/grpc.ts';
 import { pem } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf } from '../support/raw.ts';
 import { curl, openssl, serve } from '../support/served.ts';
 import { UdpPeer } from '../support/udp.ts';
 

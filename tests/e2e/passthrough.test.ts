@@ -9,7 +9,8 @@ import { forwardTo } from '../support/layer4.ts';
 import { layer4Rig, type Layer4Rig } from '../support/layer4-rig.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf, RawBackend, RawClient } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf, RawBackend, RawClient } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { chainOf, runProgram, tlsOf } from '../support/tls.ts';
 

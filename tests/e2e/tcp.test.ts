@@ -9,7 +9,8 @@ import { haproxy, nginx } from '../support/daemon.ts';
 import { destinationTo, forwardTo } from '../support/layer4.ts';
 import { layer4Rig } from '../support/layer4-rig.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, RawBackend, RawClient } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { RawBackend, RawClient } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { chainOf, runProgram } from '../support/tls.ts';
 

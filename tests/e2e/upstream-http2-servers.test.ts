@@ -9,7 +9,8 @@ import { nginx } from '../support/daemon.ts';
 import { echo, Http2Upstream } from '../support/http2-upstream.ts';
 import { Pki, type Issued, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { answering, freePort, portOf, RawBackend } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { answering, portOf, RawBackend } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { Reaching, tlsCluster } from '../support/upstream-tls.ts';
 

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { daemon, nginx } from '../support/daemon.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
 import { type clientTls, Reaching, tlsCluster } from '../support/upstream-tls.ts';
 
 const told =

@@ -12,7 +12,8 @@ import type { ClientTls } from '../../src/model/tls.ts';
 import { haproxy, nginx } from '../support/daemon.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
-import { answering, freePort, portOf, RawBackend, RawClient } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { answering, portOf, RawBackend, RawClient } from '../support/raw.ts';
 import { clusterOf } from '../support/rig.ts';
 import { clientTls, Reaching, tlsCluster } from '../support/upstream-tls.ts';
 

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pemPath, tlsSecret } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
-import { freePort, portOf } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
+import { portOf } from '../support/raw.ts';
 import { curl, serve } from '../support/served.ts';
 import { UdpPeer } from '../support/udp.ts';
 

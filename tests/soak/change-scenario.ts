@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { block, checksum, TestBackend } from '../support/backends.ts';
 import { Connection, newTally, repeat, runClient, type ClientOptions, type Tally } from '../support/load.ts';
 import { eventually, Program } from '../support/program.ts';
-import { freePort } from '../support/raw.ts';
+import { freePort } from '../support/ports.ts';
 import { ChangingFiles, type Moving } from './change-files.ts';
 
 export interface ChangeReport {

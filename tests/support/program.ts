@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { InsideAnswer, InsideQuestion } from './inside.ts';
+import { freePort } from './ports.ts';
 
 const executable = fileURLToPath(new URL('../../bin/weir', import.meta.url));
 
@@ -44,7 +45,7 @@ export class Program {
     const flags = ['--workers', String(workers), '--admin', '127.0.0.1:0', '--bind', '127.0.0.1', '--drain-timeout', drainTimeout];
     const inside = options.inside === true;
     // Kong documents listen on 8443 too, and tests run side by side.
-    if (!args.some((one) => one.startsWith('8443:'))) flags.push('--map-port', '8443:0');
+    if (!args.some((one) => one.startsWith('8443:'))) flags.push('--map-port', `8443:${await freePort()}`);
     const command = ['run', '-f', path, ...flags, '--access-log', 'off', '--log-format', 'text', ...args];
     const child = spawn(executable, command, {
       stdio: ['ignore', 'ignore', 'pipe', ...(inside ? ['ipc' as const] : [])],

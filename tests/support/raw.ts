@@ -9,16 +9,6 @@ export function portOf(server: Server): number {
   return port;
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const port = portOf(server);
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** One connection that a raw backend accepted. */
 export class BackendConnection {
   received = '';

@@ -12,7 +12,7 @@ import { gateBytes } from '../../src/proxy/listen/gate.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
 import { metricsBytes, type SeriesDescriptor, seriesWidth } from '../../src/telemetry/metrics.ts';
-import { freePort } from './raw.ts';
+import { freePort } from './ports.ts';
 
 export const origin: Origin = { dialect: 'weir', kind: 'Test', namespace: null, name: 'test', file: 'test.yaml', line: 1, column: 1 };
 

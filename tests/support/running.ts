@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { ChangingFiles } from '../soak/change-files.ts';
 import { TestBackend } from './backends.ts';
 import { Program, type ProgramOptions } from './program.ts';
-import { freePort } from './raw.ts';
+import { freePort } from './ports.ts';
 
 export interface Running {
   readonly program: Program;

@@ -1,7 +1,8 @@
 /** Real configuration on one running rig: many snapshots one after the other, raw requests, and what reached the backends. */
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
-import { answering, freePort, RawBackend, RawClient } from './raw.ts';
+import { freePort } from './ports.ts';
+import { answering, RawBackend, RawClient } from './raw.ts';
 import { Rig } from './rig.ts';
 
 export interface Message {

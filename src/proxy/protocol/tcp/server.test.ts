@@ -7,7 +7,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { L4Forward } from '../../../model/chain.ts';
 import { destinationTo, forwardTo, TcpLane } from '../../../../tests/support/layer4.ts';
-import { freePort, portOf, RawBackend, RawClient, type BackendConnection } from '../../../../tests/support/raw.ts';
+import { freePort } from '../../../../tests/support/ports.ts';
+import { portOf, RawBackend, RawClient, type BackendConnection } from '../../../../tests/support/raw.ts';
 import { clusterOf } from '../../../../tests/support/rig.ts';
 
 /** One backend behind one TCP route; at the end nothing may be left. */
