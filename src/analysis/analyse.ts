@@ -1,3 +1,4 @@
+import type { L4Forward } from '../model/chain.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Listener } from '../model/listener.ts';
 import type { Origin } from '../model/origin.ts';
@@ -58,7 +59,9 @@ function withoutRoutes(listener: Listener): readonly Diagnostic[] {
   const { chains = [], name, protocol } = listener;
   // Kong's port without TLS has the same routes, and has told.
   if (listener.dialect === 'kong' && protocol === 'http' && chains.length > 0) return [];
-  if (protocol !== 'http' && chains.some(({ forward }) => forward !== null && forward.blocked === undefined)) return [];
+  // A route that is closed is attached all the same, and what closes it has told.
+  const isRoute = (forward: L4Forward): boolean => forward.blocked === undefined || forward.destinations.length > 0;
+  if (protocol !== 'http' && chains.some(({ forward }) => forward !== null && isRoute(forward))) return [];
   const lost = protocol === 'http' ? 'every request is answered 404' : 'every connection is closed';
   return [
     diagnose('WR0607', listener.origin, refOf(listener.origin), `no route is attached to ${name}: ${lost}`, {
@@ -72,7 +75,7 @@ function hintFor(listener: Listener): string {
   if (listener.dialect === 'istio') return `Add a VirtualService with "gateways: [${name}]" and hosts that the Gateway admits.`;
   if (listener.dialect === 'gateway-api') return `Add an HTTPRoute with "parentRefs: [{name: ${name}}]".`;
   if (listener.dialect === 'kong') return 'Add routes to a service of the Kong document.';
-  return `Attach routes to ${kind} ${name}.`;
+  return `${kind} ${name} serves the routes of Kong documents, or with "routesFrom: [mesh]" those of the mesh: add one.`;
 }
 
 function undeclaredHosts(snapshot: Snapshot): readonly Diagnostic[] {

@@ -20,6 +20,7 @@ const schema = z.strictObject({
   labels: z.record(z.string().regex(/^[a-z]+$/), z.string()).optional(),
   tls: z.strictObject({ mode: z.string(), ca: z.string() }).optional(),
   wait: z.string({ error: 'write 5s' }).optional(),
+  network: z.union([z.cidrv4(), z.cidrv6()]).optional(),
   secret: z
     .string()
     .superRefine((_value, context) =>
@@ -46,7 +47,7 @@ const rows: readonly {
   {
     name: 'an unknown field unlike any other lists the fields',
     value: { hosts: [], zzzzzz: 80 },
-    expect: ["WR0104 1:2 unknown field 'zzzzzz' | known fields: hosts, port, mode, match, labels, tls, wait, secret"],
+    expect: ["WR0104 1:2 unknown field 'zzzzzz' | known fields: hosts, port, mode, match, labels, tls, wait, network, secret"],
   },
   {
     name: 'a missing field',
@@ -82,6 +83,11 @@ const rows: readonly {
     name: 'a mistyped word',
     value: { hosts: [], mode: 'STATC' },
     expect: ["WR0105 1:1 mode cannot be 'STATC' | did you mean 'STATIC'? one of 'STATIC', 'DNS'"],
+  },
+  {
+    name: 'a union of formats names them',
+    value: { hosts: [], network: '10.0.0.0/33' },
+    expect: ["WR0105 1:1 network cannot be '10.0.0.0/33' | expected IPv4 range, or IPv6 range"],
   },
   {
     name: 'a union tells of the alternative that came closest',

@@ -166,7 +166,9 @@ function reportUnion(
           ? one.expected
           : one.code === 'invalid_value'
             ? one.values.map(show).join(' or ')
-            : lowerFirst(one.message),
+            : one.code === 'invalid_format'
+              ? one.message.replace(/^Invalid /, '')
+              : lowerFirst(one.message),
       );
   add(
     'WR0105',

@@ -51,7 +51,6 @@ export const explained: readonly Explained[] = [
   { subject: 'Kubernetes ServiceAccount', field: '', why: 'who a workload is; nothing reads it yet' },
   { subject: 'Weir Policy', field: 'spec.targetRefs[].group', why: 'the kinds of one name are told apart by `kind` and `namespace`' },
   { subject: 'Weir Policy', field: 'spec.targetRefs[].namespace', why: 'Kong knows no namespaces; for other kinds it decides' },
-  { subject: 'Weir Policy', field: 'spec.filters[].rateLimit.key[].ip', why: 'what a limit counts by when nothing is said' },
   { subject: 'Kong CACertificate', field: 'cert_digest', why: "Kong's own note: the digest of `cert`" },
   { subject: 'Kong Service', field: 'name', why: 'what others call it by' },
   { subject: 'Kong Upstream', field: 'name', why: 'what others call it by' },

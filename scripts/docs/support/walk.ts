@@ -111,7 +111,7 @@ export function candidates(schema: z.core.$ZodType): readonly unknown[] {
       ? [true, false]
       : inner instanceof z.ZodNumber
         ? numbers
-        : inner instanceof z.ZodString
+        : inner instanceof z.ZodString || inner instanceof z.ZodStringFormat
           ? strings
           : [...strings.slice(0, 4), ...numbers.slice(0, 2), true, {}];
   const fitting = pool.filter((value) => z.safeParse(schema, value).success);

@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { listenerKind, policyKind } from '../../../src/dialects/weir/kinds.ts';
+import { filters } from '../../../src/filters/index.ts';
 import { kubernetesSubject, type WorldKind } from './kubernetes-world.ts';
 import { pemText } from './pem.ts';
 import type { Subject } from './subject.ts';
@@ -14,6 +18,18 @@ const kong = { _format_version: '3.0', services: [{ name: 's', url: 'http://127.
 const policy = (filter: object): Record<string, unknown> =>
   named('Policy', 'p', { targetRefs: [{ kind: 'Route', name: 'r' }], filters: [filter] });
 const world: readonly object[] = [listener, kong, policy({ rateLimit: { limits: [{ requests: 1, per: 'second' }] } })];
+
+const example = z.object({ spec: z.object({ filters: z.array(z.record(z.string(), z.unknown())).min(1) }) });
+
+/** The filters of the Policy that each README shows: a new filter is probed from there without a word here. */
+function readmeFilters(): readonly object[] {
+  return filters.flatMap(({ name }) => {
+    const readme = readFileSync(new URL(`../../../src/filters/${name}/README.md`, import.meta.url), 'utf8');
+    const policies = /```yaml\n(.*?)```/s.exec(readme);
+    if (policies === null) throw new Error(`src/filters/${name}/README.md shows no Policy`);
+    return example.parse(parse(policies[1])).spec.filters;
+  });
+}
 
 const pair = { 'tls.crt': pemText('server.crt'), 'tls.key': pemText('server.key'), 'ca.crt': pemText('ca.crt') };
 const secret = {
@@ -78,6 +94,7 @@ const kinds: readonly WorldKind[] = [
       policy({ rateLimit: { limits: [{ requests: 1, per: 'second', algorithm: 'token-bucket' }] } }),
       policy({ keyAuth: {} }),
       policy({ headerModifier: { request: { set: [{ name: 'x-a', value: 'b' }] } } }),
+      ...readmeFilters().map(policy),
     ],
     values: {
       'spec.targetRefs[].kind': ['Route', 'Service', 'Listener'],

@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { count } from '../../base/text.ts';
 import { isLoopback } from '../../control/admin/guard.ts';
 import { boundTo, socket } from '../../control/admin/envoy.ts';
 import type { AdminServer } from '../../control/admin/server.ts';
@@ -197,7 +198,7 @@ function startVerdict(state: ServingState): StartError | null {
   if (state.bindings.length > 0) return null;
   if (state.unprogrammed.size > 0) return new StartError('no listener could be bound', exitCode.unavailable);
   const errors = countBy(state.diagnostics, 'error');
-  return errors > 0 ? new StartError(`nothing to serve: ${errors} errors in the configuration`, exitCode.findings) : null;
+  return errors > 0 ? new StartError(`nothing to serve: ${count(errors, 'error')} in the configuration`, exitCode.findings) : null;
 }
 
 function onSignals(gateway: Gateway, quit: () => void, ending: () => boolean, log: Log): void {

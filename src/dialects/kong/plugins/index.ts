@@ -85,6 +85,6 @@ const enterprise: ReadonlySet<string> = new Set([
 /** What to tell about a name that is not among the open-source plugins. */
 export function unknownPluginHint(name: string): string {
   const near = nearest(name, pluginNames());
-  if (near !== null && !enterprise.has(name)) return `did you mean '${near}'? Without it, set enabled: false`;
+  if (near !== null && !enterprise.has(name)) return `did you mean '${near}'? Set enabled: false where it is not needed`;
   return enterprise.has(name) ? 'it is an Enterprise plugin of Kong; remove it or set enabled: false' : 'remove it or set enabled: false';
 }
