@@ -5,7 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { LogSlots } from '../telemetry/log/slots.ts';
 import { LogWriter } from './log-writer.ts';
+
+async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
 
 function directory(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'weir-log-'));
@@ -21,6 +26,37 @@ test('lines are written whole and in order', async (t) => {
   await writer.close();
   assert.equal(readFileSync(path, 'utf8'), lines.join(''));
   assert.equal(writer.droppedLines, 0);
+});
+
+test('shared buffers are given back: written one by one, joined, or dropped', async (t) => {
+  const path = join(directory(t), 'access.log');
+  const slots = new LogSlots();
+  const writer = new LogWriter({ path, maxWaitingBytes: 1000 });
+  let expected = '';
+  const fill = (): boolean => {
+    const slot = slots.take();
+    if (slot === null) return false;
+    const line = `${expected.length} ${'x'.repeat(200)}\n`;
+    slot.write(line);
+    writer.write(new Uint8Array(slot.buffer, slot.byteOffset, line.length));
+    expected += line;
+    return true;
+  };
+  for (let i = 0; i < 4; i++) assert.ok(fill());
+  assert.ok(!fill(), 'all wait');
+  await eventually(() => writer.waitingBytes === 0);
+  for (let i = 0; i < 4; i++) assert.ok(fill());
+  const line = Buffer.alloc(2000, 'too much for what may wait');
+  writer.write(line);
+  await writer.close();
+  for (let i = 0; i < 4; i++) {
+    const slot = slots.take();
+    assert.ok(slot !== null);
+    // The writer is closed: dropped.
+    writer.write(slot);
+  }
+  assert.ok(slots.take() !== null);
+  assert.equal(readFileSync(path, 'utf8'), expected);
 });
 
 test('after a rotation lines go to a new file', async (t) => {

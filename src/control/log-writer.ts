@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
+import { giveBack } from '../telemetry/log/slots.ts';
 
 export interface LogWriterOptions {
   /** File to append to; null: standard output. */
@@ -42,9 +43,11 @@ export class LogWriter {
     return this.#waitingBytes;
   }
 
+  /** The lines must not change before they are given back (telemetry/log/slots.ts `giveBack`), written or not. */
   write(lines: Uint8Array): void {
     if (this.#closed || this.#waitingBytes + lines.length > this.#maxWaitingBytes) {
       this.droppedLines += countLines(lines, 0);
+      giveBack(lines);
       return;
     }
     this.#queue.push(lines);
@@ -81,7 +84,9 @@ export class LogWriter {
     }
     const batch = this.#queue.splice(0, maxBatch);
     const [first] = batch;
-    const bytes = batch.length === 1 && first !== undefined ? first : Buffer.concat(batch);
+    const isOne = batch.length === 1 && first !== undefined;
+    const bytes = isOne ? first : Buffer.concat(batch);
+    if (!isOne) for (const lines of batch) giveBack(lines);
     this.#writing = true;
     this.#writeFrom(bytes, 0);
   }
@@ -103,6 +108,7 @@ export class LogWriter {
       }
       this.#failing = error !== null;
       this.#waitingBytes -= bytes.length;
+      giveBack(bytes);
       this.#writing = false;
       this.#pump();
     });

@@ -53,7 +53,7 @@ export type FromWorker =
   | { readonly type: 'fault'; readonly message: string; readonly stack: string }
   /** New metric series of this worker: slots in its shared row. */
   | { readonly type: 'series'; readonly first: number; readonly descriptors: readonly string[] }
-  /** A batch of finished access-log lines, UTF-8, each with its newline. The buffer is transferred. */
+  /** A batch of finished access-log lines, UTF-8, each with its newline. Whoever has used them calls telemetry/log/slots.ts `giveBack`. */
   | { readonly type: 'log'; readonly lines: Uint8Array }
   | { readonly type: 'description'; readonly id: number; readonly clusters: readonly ClusterDescription[] };
 

@@ -36,7 +36,8 @@ export class WorkerTelemetry implements Telemetry {
     this.faults = metrics.counter('weir_worker_faults_total', {});
     const format = data.options.accessLog === null ? null : logFormat(data.options.accessLog);
     this.needs = format !== null && format.ok ? format.value.needs : noNeeds;
-    this.log = format !== null && format.ok ? new LogBatcher(format.value, (lines) => send({ type: 'log', lines }, [lines.buffer])) : null;
+    const hand = (lines: Uint8Array): void => send({ type: 'log', lines }, lines.buffer instanceof ArrayBuffer ? [lines.buffer] : []);
+    this.log = format !== null && format.ok ? new LogBatcher(format.value, hand) : null;
   }
 
   record(record: ExchangeRecord): void {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { blankRecord } from '../../tests/support/record.ts';
 import { defaultFormat, envoyFormat, jsonFormat, lineOf, logFormat, LogBatcher, textFormat } from './access-log.ts';
+import { giveBack } from './log/slots.ts';
 import { maxValueChars } from './log/escape.ts';
 import type { ExchangeRecord, LineFormat } from './record.ts';
 
@@ -306,28 +307,43 @@ describe('LogBatcher', () => {
     );
   });
 
-  it('hands a full batch over by itself, every line whole and once, in buffers that can be transferred', () => {
-    const batches: Uint8Array<ArrayBuffer>[] = [];
+  const sent = Array.from({ length: 20_000 }, (_, i) => `${i}-${'x'.repeat(i % 97)}`);
+  sent.push('y'.repeat(200_000));
+
+  it('hands a full batch over by itself, every line whole and once, in buffers of its own while the shared ones wait', () => {
+    const batches: Uint8Array[] = [];
     const batcher = new LogBatcher(format, (lines) => batches.push(lines));
-    const sent = Array.from({ length: 3000 }, (_, i) => `${i}-${'x'.repeat(i % 97)}`);
-    sent.push('y'.repeat(200_000));
     for (const consumer of sent) batcher.add(blankRecord({ consumer }));
     batcher.flush();
-    assert.ok(batches.length > 2);
-    assert.deepEqual(
-      batches
-        .map((lines) => Buffer.from(lines).toString())
-        .join('')
-        .split('\n')
-        .slice(0, -1),
-      sent,
-    );
-    for (const lines of batches) {
+    const text = batches.map((lines) => Buffer.from(lines).toString()).join('');
+    assert.deepEqual(text.split('\n').slice(0, -1), sent);
+    const own = batches.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+    assert.equal(batches.length - own.length, 4);
+    assert.ok(own.length > 2);
+    for (const buffer of own) {
       const { port1, port2 } = new MessageChannel();
-      port1.postMessage(lines, [lines.buffer]);
-      assert.equal(lines.length, 0);
+      port1.postMessage(buffer, [buffer]);
+      assert.equal(buffer.byteLength, 0);
       port1.close();
       port2.close();
     }
+  });
+
+  it('uses the shared buffers again once they are given back', () => {
+    let text = '';
+    const memories = new Set<ArrayBufferLike>();
+    const batcher = new LogBatcher(format, (lines) => {
+      text += Buffer.from(lines).toString();
+      // The last line has outgrown its buffer.
+      if (lines.length < 200_000) memories.add(lines.buffer);
+      giveBack(lines);
+    });
+    for (const consumer of sent) batcher.add(blankRecord({ consumer }));
+    batcher.flush();
+    assert.deepEqual(text.split('\n').slice(0, -1), sent);
+    assert.deepEqual(
+      [...memories].map((memory) => memory instanceof SharedArrayBuffer),
+      [true],
+    );
   });
 });

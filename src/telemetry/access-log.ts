@@ -3,6 +3,7 @@ import { err, ok, type Result } from '../base/result.ts';
 import { defaultFormat, envoyFormat } from './log/envoy-format.ts';
 import { escapeValue } from './log/escape.ts';
 import { isPlain, LineWriter } from './log/line-writer.ts';
+import { batchBytes, giveBack, LogSlots } from './log/slots.ts';
 import { isoTime } from './log/time.ts';
 import type { ExchangeRecord, LineFormat } from './record.ts';
 
@@ -111,7 +112,7 @@ function string(out: LineWriter, value: string): void {
 
 /** One line as text. For tests and people; the data path writes bytes. */
 export function lineOf(format: LineFormat, record: ExchangeRecord): string {
-  const out = new LineWriter(1024);
+  const out = new LineWriter(Buffer.allocUnsafeSlow(1024));
   format.write(record, out);
   return out.buffer.toString('utf8', 0, out.length);
 }
@@ -125,37 +126,46 @@ export function logFormat(name: string): Result<LineFormat, string> {
   return envoyFormat(name);
 }
 
-/** Bytes after which a batch is handed over. */
-const batchBytes = 64 * 1024;
-
 /**
- * Gathers lines and hands them over in batches, each in a buffer of its own that may be transferred. Holds at most one
- * batch and one line; who takes the batches bounds what waits behind.
+ * Gathers lines and hands them over in batches. Each lies in a shared buffer, which is free again after `giveBack`, or, while all of
+ * those wait, in a buffer of its own that may be transferred. Holds at most one batch and one line; who takes the batches bounds
+ * what waits behind.
  */
 export class LogBatcher {
   readonly #format: LineFormat;
-  readonly #hand: (lines: Uint8Array<ArrayBuffer>) => void;
+  readonly #hand: (lines: Uint8Array) => void;
+  readonly #slots = new LogSlots();
+  /** What `#out` began in. */
+  #slot: Buffer | null = null;
   #out: LineWriter | null = null;
 
-  constructor(format: LineFormat, hand: (lines: Uint8Array<ArrayBuffer>) => void) {
+  constructor(format: LineFormat, hand: (lines: Uint8Array) => void) {
     this.#format = format;
     this.#hand = hand;
   }
 
   /** Appends the record's line. Hands a batch over when it is full. */
   add(record: ExchangeRecord): void {
-    const out = (this.#out ??= new LineWriter(batchBytes + batchBytes / 8));
+    const out = (this.#out ??= this.#begin());
     this.#format.write(record, out);
     out.byte(0x0a);
     if (out.length >= batchBytes) this.flush();
   }
 
+  #begin(): LineWriter {
+    this.#slot = this.#slots.take();
+    return new LineWriter(this.#slot ?? Buffer.allocUnsafeSlow(batchBytes + batchBytes / 8));
+  }
+
   /** Hands over what there is. The caller's tick calls it, so that no line waits longer than a tick. */
   flush(): void {
-    const out = this.#out;
+    const [out, slot] = [this.#out, this.#slot];
     if (out === null || out.length === 0) return;
     this.#out = null;
-    this.#hand(new Uint8Array(out.buffer.buffer, 0, out.length));
+    this.#slot = null;
+    // It has grown out of it.
+    if (slot !== null && slot !== out.buffer) giveBack(slot);
+    this.#hand(new Uint8Array(out.buffer.buffer, out.buffer.byteOffset, out.length));
   }
 }
 

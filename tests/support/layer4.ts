@@ -21,6 +21,7 @@ import { ClusterSet } from '../../src/proxy/upstream/cluster-state.ts';
 import { WorkerTelemetry } from '../../src/proxy/worker-telemetry.ts';
 import { metricsBytes, type SeriesDescriptor, seriesWidth } from '../../src/telemetry/metrics.ts';
 import type { ExchangeRecord } from '../../src/telemetry/record.ts';
+import { readLines } from './log-lines.ts';
 import { portOf } from './raw.ts';
 import { origin, snapshotOf } from './rig.ts';
 
@@ -108,7 +109,7 @@ export class Layer4Bench {
   }
 
   private hear(message: FromWorker): void {
-    if (message.type === 'log') this.log += Buffer.from(message.lines).toString('utf8');
+    if (message.type === 'log') this.log += readLines(message.lines);
     if (message.type !== 'series') return;
     let slot = message.first;
     for (const text of message.descriptors) {

@@ -12,6 +12,7 @@ import { gateBytes } from '../../src/proxy/listen/gate.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { compileTables } from '../../src/proxy/route/compile.ts';
 import { metricsBytes, type SeriesDescriptor, seriesWidth } from '../../src/telemetry/metrics.ts';
+import { readLines } from './log-lines.ts';
 import { freePort } from './ports.ts';
 
 export const origin: Origin = { dialect: 'weir', kind: 'Test', namespace: null, name: 'test', file: 'test.yaml', line: 1, column: 1 };
@@ -25,6 +26,8 @@ export interface RigOptions {
   readonly maxMemoryBytes?: number;
   /** Format of the log; `logged` reads lines that are JSON. Default: Weir's own. */
   readonly accessLog?: string;
+  /** What runs in the threads; default: the program's own. */
+  readonly entry?: URL;
 }
 
 /** A cluster of loopback ports. */
@@ -94,6 +97,8 @@ export function snapshotOf(
   return { listeners: [listener], routes, clusters, consumers: [], status: [] };
 }
 
+const workerEntry = new URL('../../src/proxy/worker.ts', import.meta.url);
+
 /** Runs data workers and keeps what they say. */
 export class Rig {
   readonly port: number;
@@ -120,7 +125,7 @@ export class Rig {
     const rig = new Rig(await freePort());
     const limitMemory = createLimitMemory(4096);
     const count = options.workers ?? 1;
-    const { accessLog = 'json', maxConnections = 0, maxMemoryBytes = 0 } = options;
+    const { accessLog = 'json', maxConnections = 0, maxMemoryBytes = 0, entry = workerEntry } = options;
     const connectionTotals = new SharedArrayBuffer(gateBytes(count));
     const shared = {
       limitMemory,
@@ -129,17 +134,17 @@ export class Rig {
       options: { accessLog, maxConnections, maxMemoryBytes },
     };
     const ready = Array.from({ length: count }, (_, index) =>
-      rig.spawn({ index, metrics: new SharedArrayBuffer(metricsBytes), ...shared }),
+      rig.spawn(entry, { index, metrics: new SharedArrayBuffer(metricsBytes), ...shared }),
     );
     await Promise.all(ready);
     await rig.apply(make(rig.port));
     return rig;
   }
 
-  private spawn(workerData: WorkerData): Promise<void> {
+  private spawn(entry: URL, workerData: WorkerData): Promise<void> {
     const { index, metrics } = workerData;
     const row = new Float64Array(metrics);
-    const worker = new Worker(new URL('../../src/proxy/worker.ts', import.meta.url), { workerData });
+    const worker = new Worker(entry, { workerData });
     this.workers.push(worker);
     return new Promise((resolve, reject) => {
       worker.on('error', (error) => {
@@ -154,7 +159,7 @@ export class Rig {
         if (message.type === 'ready') resolve();
         else if (message.type === 'applied') this.applied.set(index, message.revision);
         else if (message.type === 'fault') this.faults.push(message.stack);
-        else if (message.type === 'log') this.log += Buffer.from(message.lines).toString('utf8');
+        else if (message.type === 'log') this.log += readLines(message.lines);
         else if (message.type === 'drained') this.drained++;
         else if (message.type === 'series') this.learn(row, message);
         else if (message.type === 'description') this.described.get(message.id)?.push([...message.clusters]);

@@ -28,7 +28,8 @@ export function readInto(
       buffer,
       callback: (bytes: number, into: Uint8Array): boolean => {
         onBytes(bytes, into);
-        return !own.isPaused();
+        // Whoever pauses the socket stops the reading too.
+        return true;
       },
     },
   };

@@ -56,11 +56,13 @@ export class Staging {
   length = 0;
   /** Where the message under construction begins. */
   private from = 0;
-  private readonly wires: Wire[] = [];
-  private readonly starts: number[] = [];
-  private readonly ends: number[] = [];
-  /** What is posted to upstreams, as positions in the three lists above; the rest is for clients. */
-  private readonly upstream: number[] = [];
+  /** Messages posted: the first so many of the lists below, which stay as long as they are. */
+  private posted = 0;
+  private readonly wires: (Wire | null)[] = Array.from({ length: maxPosted }, () => null);
+  private readonly starts = new Uint32Array(maxPosted);
+  private readonly ends = new Uint32Array(maxPosted);
+  /** 1: to an upstream; the rest is for clients. */
+  private readonly upstream = new Uint8Array(maxPosted);
   private scheduled = false;
   /** Grows whenever something is written: what was posted before is on its way. */
   writes = 0;
@@ -111,14 +113,16 @@ export class Staging {
   post(wire: Wire, toUpstream: boolean): boolean {
     const { from, length } = this;
     if (length === from) return false;
-    if (length - from > maxPostBytes || this.wires.length >= maxPosted) {
+    const at = this.posted;
+    if (length - from > maxPostBytes || at === maxPosted) {
       this.flush(wire);
       return false;
     }
-    if (toUpstream) this.upstream.push(this.wires.length);
-    this.wires.push(wire);
-    this.starts.push(from);
-    this.ends.push(length);
+    this.posted = at + 1;
+    this.wires[at] = wire;
+    this.starts[at] = from;
+    this.ends[at] = length;
+    this.upstream[at] = toUpstream ? 1 : 0;
     this.from = length;
     if (!this.scheduled) setImmediate(this.run);
     this.scheduled = true;
@@ -127,7 +131,7 @@ export class Staging {
 
   /** Writes what is posted and then the message under construction. False: the socket wants no more until it drains. */
   flush(wire: Wire): boolean {
-    if (this.wires.length > 0) this.writePosted();
+    if (this.posted > 0) this.writePosted();
     const { from, length } = this;
     if (length === from) return !wire.isFull;
     this.writes++;
@@ -140,30 +144,24 @@ export class Staging {
 
   /** Writes what is posted: before anything is written, ended or closed past this buffer. */
   flushPosted(): void {
-    if (this.wires.length === 0) return;
+    if (this.posted === 0) return;
     this.writePosted();
     this.rewind();
   }
 
   private writePosted(): void {
-    const { wires, starts, ends } = this;
+    const { posted, upstream } = this;
     this.writes++;
+    this.posted = 0;
     // Upstreams first, then clients: a peer that gets its messages in a row is woken once.
-    const { upstream } = this;
-    for (let i = 0; i < upstream.length; i++) this.writeOne(upstream[i]);
-    for (let i = 0, next = 0; i < wires.length; i++) {
-      if (upstream[next] === i) next++;
-      else this.writeOne(i);
-    }
-    upstream.length = 0;
-    wires.length = 0;
-    starts.length = 0;
-    ends.length = 0;
+    for (let i = 0; i < posted; i++) if (upstream[i] === 1) this.writeOne(i);
+    for (let i = 0; i < posted; i++) if (upstream[i] === 0) this.writeOne(i);
   }
 
   private writeOne(i: number): void {
     const wire = this.wires[i];
-    if (wire.socket.destroyed) return;
+    this.wires[i] = null;
+    if (wire === null) return;
     wire.write(this.buffer.subarray(this.starts[i], this.ends[i]));
     if (wire.holdsBytes) this.busy = true;
   }

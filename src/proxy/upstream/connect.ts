@@ -7,9 +7,12 @@ import { identityCheck } from './tls/identity.ts';
 import { tlsReason } from './tls/failure.ts';
 import { type ClientEnds, hostOf, type Purpose, serverNameOf, type Transport, type TransportTls } from './transport.ts';
 
-/** Where bytes that arrive go: `net.connect({onread})`. `callback` returns false to stop reading until `resume`. */
+/**
+ * Where bytes that arrive go: `net.connect({onread})`. `callback` returns false to stop reading until `resume`. `buffer` is asked
+ * after each read; undefined stands for the buffer of the last one.
+ */
 export interface ReadInto {
-  readonly buffer: () => Uint8Array;
+  readonly buffer: () => Uint8Array | undefined;
   readonly callback: (bytes: number, buffer: Uint8Array) => boolean;
 }
 
@@ -54,13 +57,9 @@ function failed(code: string): Socket {
 }
 
 function openPlain(endpoint: EndpointState, { proxyProtocol }: Transport, { purpose, read }: OpenOptions): Socket {
-  const socket = connect({
-    ...targetOf(endpoint),
-    noDelay: true,
-    allowHalfOpen: true,
-    autoSelectFamily: false,
-    ...(read === null ? {} : { onread: { ...read } }),
-  });
+  const settings = { ...targetOf(endpoint), noDelay: true, allowHalfOpen: true, autoSelectFamily: false };
+  // The types of node:net know no buffer that stays.
+  const socket: Socket = read === null ? connect(settings) : Reflect.apply(connect, undefined, [{ ...settings, onread: { ...read } }]);
   // Queued before anything else can be: the first bytes of the connection.
   if (proxyProtocol !== null) socket.write(proxyHeader(proxyProtocol, purpose.client));
   return socket;

@@ -48,6 +48,8 @@ export class UpstreamConnection {
   user: UpstreamUser | null = null;
   connected = false;
   closed = false;
+  /** It ended, failed or is being closed: it will serve nobody any more. */
+  spent = false;
   /** Exchanges begun on it. */
   requests = 0;
   /** Set while idle: monotonic ms since when. */
@@ -57,6 +59,8 @@ export class UpstreamConnection {
   private privateBuffer: Buffer | null = null;
   /** The user gave the current private buffer away with a write that is still pending. */
   private lent = false;
+  /** What the next read goes into. */
+  private current: Buffer | null = null;
   private readonly context: UpstreamContext;
   private readonly deadline: Deadline;
   private timedOut = false;
@@ -116,6 +120,11 @@ export class UpstreamConnection {
   /** Closes at once; the user hears nothing more. */
   destroy(): void {
     this.user = null;
+    this.drop();
+  }
+
+  private drop(): void {
+    this.spent = true;
     this.socket.destroy();
   }
 
@@ -141,7 +150,7 @@ export class UpstreamConnection {
     const user = this.user;
     if (user === null) {
       // Bytes on an idle connection belong to no request: a desynchronised peer. Never reuse it.
-      this.socket.destroy();
+      this.drop();
       return false;
     }
     if (!Buffer.isBuffer(buffer)) return true;
@@ -149,13 +158,21 @@ export class UpstreamConnection {
       user.onUpstreamBytes(buffer, 0, bytes);
     } catch (error) {
       this.context.onFault(error);
-      this.socket.destroy();
+      this.drop();
     }
-    return !this.socket.isPaused();
+    // Whoever pauses the socket stops the reading too.
+    return true;
   }
 
-  /** Called by node:net after each read: the buffer of the next one. */
-  private nextBuffer(): Buffer {
+  /** Called by node:net after each read: the buffer of the next one; undefined: the same. */
+  private nextBuffer(): Buffer | undefined {
+    const { current } = this;
+    this.current = this.chooseBuffer();
+    // Node takes its address and length anew for each one that it is given.
+    return this.current === current ? undefined : this.current;
+  }
+
+  private chooseBuffer(): Buffer {
     if (this.lent) {
       this.privateBuffer = null;
       this.lent = false;
@@ -172,16 +189,18 @@ export class UpstreamConnection {
   }
 
   private onEnd(): void {
+    this.spent = true;
     const user = this.user;
     if (user === null) {
       this.endpoint.learnIdle(performance.now() - this.idleSince);
-      this.socket.destroy();
+      this.drop();
     } else if (this.connected) user.onUpstreamEnd();
     // In the handshake: the error that says so follows.
-    else this.socket.destroy();
+    else this.drop();
   }
 
   private onError(error: Error): void {
+    this.spent = true;
     const failure = socketFailure(error, this.transport.tls !== null, this.connected);
     this.errorCode = failure.code;
     this.tlsFailure = failure.tls;
@@ -192,7 +211,7 @@ export class UpstreamConnection {
       this.timedOut = true;
       if (this.transport.tls !== null && !this.socket.connecting) this.errorCode = tlsReason('handshake_timed_out');
     }
-    this.socket.destroy();
+    this.drop();
   }
 
   private onClosed(): void {
@@ -212,7 +231,7 @@ export class UpstreamConnection {
       run();
     } catch (error) {
       this.context.onFault(error);
-      this.socket.destroy();
+      this.drop();
     }
   }
 }

@@ -97,7 +97,7 @@ export class EndpointState {
       if (connection.key !== key) continue;
       if (i === idle.length - 1) idle.pop();
       else idle.splice(i, 1);
-      if (connection.closed || connection.socket.destroyed || connection.socket.readableEnded) continue;
+      if (connection.spent || connection.closed) continue;
       connection.unpark();
       return connection;
     }

@@ -129,10 +129,10 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     if (length <= copyBytes) staging.append(buffer, start, end);
     else {
       staging.flush(connection.wire);
-      connection.socket.write(buffer.subarray(start, end));
+      connection.wire.stream(buffer.subarray(start, end));
     }
     if (chunked) staging.append(crlf, 0, 2);
-    return !connection.socket.writableNeedDrain;
+    return !connection.wire.isFull;
   }
 
   endBody(trailers: Trailers | null): void {
@@ -401,7 +401,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     const { connection } = this;
     if (connection === null) return true;
     this.x.worker.staging.flushPosted();
-    return connection.socket.write(chunk);
+    return connection.wire.stream(chunk);
   }
 
   endTunnel(): void {

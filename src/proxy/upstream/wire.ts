@@ -49,6 +49,8 @@ export class Wire {
   private isTls = false;
   /** A direct write has not been taken whole. */
   private pending = false;
+  /** Something went through the stream: it is asked whether any of it is left. Its own getters are no fields. */
+  private streamed = true;
 
   /** `socket` is connected, or `onConnected` is called once it is. */
   constructor(socket: Socket) {
@@ -62,9 +64,14 @@ export class Wire {
     this.isTls = this.socket instanceof TLSSocket;
   }
 
+  private get isQueued(): boolean {
+    if (this.streamed) this.streamed = this.socket.writableLength !== 0;
+    return this.streamed;
+  }
+
   /** Bytes wait to be taken: what they are in must not change, and the socket must not be thrown away. */
   get hasUnsent(): boolean {
-    return this.pending || this.socket.writableLength !== 0;
+    return this.pending || this.isQueued;
   }
 
   /** Bytes that the system has not taken yet. */
@@ -78,7 +85,7 @@ export class Wire {
 
   /** Takes no more until the socket's `drain`. */
   get isFull(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.streamed && this.socket.writableNeedDrain;
   }
 
   /** The memory of what was written may not be used again yet. */
@@ -86,21 +93,31 @@ export class Wire {
     return !this.isTls && this.hasUnsent;
   }
 
-  /** A message. Its bytes belong to the wire while `holdsBytes`. False: full. */
+  /** A message. Its bytes belong to the wire while `holdsBytes`. False: full. Of a socket that is gone they are dropped. */
   write(bytes: Uint8Array): boolean {
-    const { handle, socket } = this;
-    if (this.isTls) return socket.write(this.isEncryptedAtOnce ? bytes : Buffer.from(bytes));
-    if (handle === null || this.pending || bytes.length > maxDirectBytes || socket.writableLength !== 0) return socket.write(bytes);
+    const { handle } = this;
+    if (handle === null || this.pending || bytes.length > maxDirectBytes || this.isQueued) return this.enqueue(bytes);
     const result = handle.writeBuffer(null, bytes);
     if (result !== 0) this.settle(result, handle, bytes);
     return true;
   }
 
+  private enqueue(bytes: Uint8Array): boolean {
+    if (this.socket.destroyed) return true;
+    return this.stream(this.isTls && !this.isEncryptedAtOnce ? Buffer.from(bytes) : bytes);
+  }
+
   /** Bytes of any size without a copy. True: they belong to the wire until it has nothing unsent any more. */
   writeSlice(bytes: Uint8Array): boolean {
     const isTaken = this.isTls && this.isEncryptedAtOnce;
-    this.socket.write(bytes);
+    this.stream(bytes);
     return !isTaken && this.hasUnsent;
+  }
+
+  /** Bytes of any size that nobody changes any more. False: full. */
+  stream(bytes: Uint8Array): boolean {
+    this.streamed = true;
+    return this.socket.write(bytes);
   }
 
   /** OpenSSL encrypts during the call where nothing waits before it, though the stream calls the write done only later. */
@@ -114,7 +131,8 @@ export class Wire {
    */
   pass(bytes: Uint8Array, taken: () => void): boolean {
     const { handle, socket } = this;
-    if (handle === null || this.pending || socket.writableLength !== 0) {
+    if (handle === null || this.pending || this.isQueued) {
+      this.streamed = true;
       socket.write(bytes, (error) => {
         if (error === null || error === undefined) taken();
       });

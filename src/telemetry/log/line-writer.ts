@@ -21,11 +21,12 @@ export function isPlain(value: string): boolean {
  * longer way. Strings of a line are never joined: joining and flattening them costs more than the line.
  */
 export class LineWriter {
-  buffer: Buffer<ArrayBuffer>;
+  buffer: Buffer;
   length = 0;
 
-  constructor(bytes: number) {
-    this.buffer = Buffer.allocUnsafeSlow(bytes);
+  /** Begins in `buffer`; lines that do not fit go on in a larger one. */
+  constructor(buffer: Buffer) {
+    this.buffer = buffer;
   }
 
   /** Text of the format itself. */

@@ -14,7 +14,7 @@ import { beginsHttp2 } from './http2-preface.ts';
 import { IdleClient } from './idle-client.ts';
 import { Input } from './input.ts';
 import { discard, RequestBody, type BodySink } from './request-body.ts';
-import { replyLines } from './reply-lines.ts';
+import { continueLine, replyLines } from './reply-lines.ts';
 import { ResponseWriter } from './response-writer.ts';
 import { drainBytes, drainMs, Linger, lingerMs, type State } from './state.ts';
 import type { Seat } from './seat.ts';
@@ -162,11 +162,11 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     this.reading = true;
     let more = true;
     let heads = 0;
-    while (more && (this.state === 'idle' || this.state === 'head') && !this.input.isEmpty && !this.socket.writableNeedDrain)
+    while (more && (this.state === 'idle' || this.state === 'head') && !this.input.isEmpty && !this.wire.isFull)
       more = ++heads > maxHeads ? this.giveWay() : this.readHead();
     this.reading = false;
     if (this.state === 'idle' || this.state === 'head') {
-      if (this.socket.writableNeedDrain || this.givesWay) this.pause();
+      if (this.wire.isFull || this.givesWay) this.pause();
       else this.resume();
       if (this.clientEnded) this.finishConnection();
     }
@@ -233,7 +233,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
       // We take the body now: the one place that answers Expect (RFC 9110 §10.1.1).
       this.continued = true;
       this.worker.staging.flushPosted();
-      this.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
+      this.wire.stream(continueLine);
     }
     const result = request.read(input, this);
     this.x.bytesReceived = request.bytes;
@@ -345,7 +345,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     this.head.letGo();
     this.input.release();
     if (this.state === 'closed') return;
-    if (this.closeAfter || !this.socket.writable) return this.finishConnection();
+    if (this.closeAfter) return this.finishConnection();
     if (this.request.done) return this.toIdle(now);
     this.state = 'drain';
     this.drained = 0;

@@ -116,7 +116,7 @@ export class Pipe {
       if (sink.pass(into.subarray(0, bytes), this.onTaken)) return true;
       this.lent = true;
     } else if (!sink.isDirect) {
-      if (sink.socket.write(into === this.reads.shared ? Buffer.from(into.subarray(0, bytes)) : into.subarray(0, bytes))) return true;
+      if (sink.stream(into === this.reads.shared ? Buffer.from(into.subarray(0, bytes)) : into.subarray(0, bytes))) return true;
     } else if (into === this.reads.shared) {
       if (sink.pass(scratch.copy(this.reads.shared, bytes), this.onTaken)) return true;
       scratch.keep(bytes);
