@@ -367,6 +367,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     if (this.phase === 'idle') return;
     x.touch(performance.now());
     if (this.phase === 'tunnel') {
+      if (code !== '') x.flag(failures.upstreamTruncated);
       this.release(false);
       x.down.abort();
       return;

@@ -313,6 +313,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     const { buffer, from, to } = this.input;
     if (buffer !== null) this.x.attempt.tunnel(Buffer.from(buffer.subarray(from, to)));
     this.input.drop();
+    if (this.clientEnded) this.x.attempt.endTunnel();
     const until = timeLimits(this.x, true, true, this.x.firstByteAt);
     if (typeof until === 'number') this.limitTime(until);
     this.resume();
@@ -412,11 +413,10 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
   }
 
   protected onClosed(): void {
-    const wasTunnel = this.state === 'tunnel';
+    if (this.x.live && (this.state !== 'tunnel' || this.socket.errored !== null)) this.x.flag(failures.downstreamGone);
     this.state = 'closed';
     this.input.drop();
     if (this.x.live) {
-      if (!wasTunnel) this.x.flag(failures.downstreamGone);
       this.x.attempt.cancel();
       this.x.end(performance.now());
     }
