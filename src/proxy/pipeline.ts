@@ -220,7 +220,7 @@ function pick(x: Exchange, hit: RouteHit): void {
   const { payload } = hit;
   const { forward } = payload;
   if (forward === null) return;
-  const index = pickDestination(forward.destinations, Math.random());
+  const index = pickDestination(forward.destinations, forward.destinations.length === 1 ? 0 : Math.random());
   if (index < 0) {
     x.down.reply(failureReply({ ...failures.invalidBackend, status: forward.allZeroStatus }, 'weights_are_all_zero'));
     return;

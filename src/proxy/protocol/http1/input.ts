@@ -36,7 +36,9 @@ export class Input {
   takeShared(shared: Buffer, bytes: number): void {
     const isFirst = this.buffer === null && this.small === null && bytes <= smallBytes;
     const buffer = isFirst ? this.reads.takeSmall() : Buffer.allocUnsafe(bytes);
-    shared.copy(buffer, 0, 0, bytes);
+    // A call into the runtime costs as much as a loop over this many.
+    if (bytes <= 160) for (let i = 0; i < bytes; i++) buffer[i] = shared[i];
+    else shared.copy(buffer, 0, 0, bytes);
     if (!isFirst) return this.take(buffer);
     this.small = buffer;
     this.buffer = buffer;
