@@ -59,8 +59,7 @@ const colors = { error: 'red', warning: 'yellow', info: 'cyan' } as const;
 
 /** Control characters of somebody's file are shown, not sent to the terminal. */
 function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** `file:line:column severity CODE message`, the hint indented below. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -223,6 +223,8 @@ describe('the running program', () => {
   let taken: Server;
   let port = 0;
   const state = { stop: false, served: 0 };
+  /** `answer`: a request of the traffic ended, well or not. */
+  const events = new EventEmitter();
   const failures: string[] = [];
   let traffic: Promise<void> = Promise.resolve();
 
@@ -234,16 +236,17 @@ describe('the running program', () => {
     await once(taken, 'listening');
     program = await Program.start(directory);
     traffic = (async () => {
-      while (!state.stop) {
+      while (!state.stop && failures.length === 0) {
         try {
-          const response = await fetch(`http://127.0.0.1:${port}/`);
+          // A slow backend sets the pace: there is always a request under way when something changes.
+          const response = await fetch(`http://127.0.0.1:${port}/?wait=5`);
           await response.text();
           if (response.status === 200) state.served++;
           else failures.push(`status ${response.status}`);
         } catch (error) {
           failures.push(String(error));
         }
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        events.emit('answer');
       }
     })();
   });
@@ -264,7 +267,7 @@ describe('the running program', () => {
     await program.until(() => pattern.test(program.stderr.slice(from)));
     clearTimeout(late);
     const enough = state.served + 5;
-    while (state.served < enough && failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (state.served < enough && failures.length === 0) await once(events, 'answer');
     assert.deepEqual(failures, []);
     assert.equal(program.exit, null);
   }
@@ -374,8 +377,7 @@ describe('a start', () => {
   it('shows control characters instead of sending them', () => {
     writeFileSync(join(directory, 'esc.yaml'), 'apiVersion: "\\e[2Jx/v1"\nkind: "\\u0007K"\n');
     const { stdout } = weir('validate', '-f', 'esc.yaml');
-    // oxlint-disable-next-line no-control-regex -- they are what must not be there
-    assert.doesNotMatch(stdout, /[\u0000-\u0009\u000b-\u001f\u007f]/);
+    assert.doesNotMatch(stdout.replaceAll('\n', ''), /\p{Cc}/u);
     assert.match(stdout, /\\x1b\[2J/);
   });
 

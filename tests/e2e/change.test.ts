@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +54,7 @@ await test('a drain answers what has begun; a second SIGTERM ends at once', { ti
     () => 'answered',
     () => 'cut',
   );
-  while (backend.requests < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (backend.requests < 2) await once(backend.server, 'request');
   program.signal('SIGTERM');
   await program.until(() => program.stderr.includes('SIGTERM: finishing'));
   const reply = await answer;

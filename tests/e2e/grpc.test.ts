@@ -12,7 +12,7 @@ import { EchoClient, grpcService, type Seen } from '../support/grpc.ts';
 import { ask, secured } from '../support/http2.ts';
 import { Http2Upstream } from '../support/http2-upstream.ts';
 import { Pki } from '../support/pki.ts';
-import { portOf } from '../support/raw.ts';
+import { exchange, portOf, RawBackend } from '../support/raw.ts';
 import { clusterOf, origin, Rig, routeTo, snapshotOf, type RigOptions } from '../support/rig.ts';
 import { clientTls } from '../support/upstream-tls.ts';
 
@@ -29,6 +29,7 @@ interface Setup {
   readonly seen: Seen;
   readonly rig: Rig;
   readonly port: number;
+  readonly snapshot: Snapshot;
 }
 
 interface Wanted {
@@ -63,7 +64,7 @@ async function setup(
     assert.deepEqual(rig.faults, [], 'no bug was caught by a guard');
   });
   const client = new EchoClient(t, `localhost:${rig.port}`, down === 'tls' ? pki.ca : null);
-  return { client, seen: service.seen, rig, port: rig.port };
+  return { client, seen: service.seen, rig, port: rig.port, snapshot: make(rig.port) };
 }
 
 const forward = forwardOf(routeTo('b'));
@@ -117,13 +118,22 @@ describe('gRPC', () => {
   });
 
   it('lets a call send for longer than another request may', async (t) => {
-    const { client } = await setup(t, { options: { limits: { requestTimeoutMs: 100 } } });
+    const options = { limits: { requestTimeoutMs: 100 } };
+    const { client, rig, port, snapshot } = await setup(t, { options });
+    const silent = await RawBackend.start(() => undefined);
+    t.after(() => silent.close());
+    const { routes, clusters } = snapshot;
+    const matches = [
+      { route: 1, index: 0, match: { path: { kind: 'exact', value: '/silent' } }, rankReason: 'first' },
+      { route: 0, index: 0, match: {}, rankReason: 'last' },
+    ] as const;
+    await rig.apply(snapshotOf(port, [...routes, routeTo('silent')], [...clusters, clusterOf('silent', [silent.port])], options, matches));
     let started = 0;
     const reply = await client.chat(['a', 'b'], async () => {
-      // More than the limit, by the clock that the limit is measured with.
       if (started++ > 0) return;
-      const until = performance.now() + 300;
-      while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
+      // Another request that begins only now, and runs into the limit.
+      const refused = await exchange(port, 'POST /silent HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx');
+      assert.match(refused, /^HTTP\/1\.1 408 /);
     });
     assert.deepEqual([reply.code, reply.texts], [0, ['A', 'B']]);
   });

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 import { Pki, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
@@ -22,8 +23,7 @@ async function run(t: TestContext, command: string, args: readonly string[], lim
   const late = setTimeout(() => child.kill('SIGKILL'), limitMs);
   const [code]: unknown[] = await once(child, 'close');
   clearTimeout(late);
-  // oxlint-disable-next-line no-control-regex -- the colours of a terminal
-  return code === null ? null : said.replaceAll(/\x1b\[[0-9;]*m/g, '');
+  return code === null ? null : stripVTControlCharacters(said);
 }
 
 const findingSchema = z.looseObject({ id: z.string(), severity: z.string(), finding: z.string() });

@@ -1,14 +1,31 @@
 /** Connections that have been idle for a moment give back what reads and answers their requests: nobody must notice. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+import type { Parked } from '../support/parking-worker.ts';
 import { body, hello, proxied } from '../support/proxied.ts';
 import { RawClient } from '../support/raw.ts';
 
-/** Longer than a connection keeps everything while it is idle: what is looked at begins only then. */
-const parkedMs = 700;
+/** Which connections of a worker were parked, and how often. */
+class Parkings {
+  private readonly counts = new Map<number, number>();
+  private readonly waiting: (() => void)[] = [];
 
-await test('parked connections', async (t) => {
+  constructor(worker: Worker) {
+    worker.on('message', (message: Parked | { readonly type: 'other' }) => {
+      if (message.type !== 'parked') return;
+      this.counts.set(message.port, (this.counts.get(message.port) ?? 0) + 1);
+      for (const run of this.waiting.splice(0)) run();
+    });
+  }
+
+  /** Resolves once the client's connection has been parked this often. */
+  async of({ socket: { localPort = 0 } }: RawClient, times = 1): Promise<void> {
+    while ((this.counts.get(localPort) ?? 0) < times) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  }
+}
+
+await test('parked connections', { timeout: 60_000 }, async (t) => {
   const { rig, port } = await proxied(
     t,
     (connection) => {
@@ -23,8 +40,9 @@ await test('parked connections', async (t) => {
       };
       connection.socket.on('data', answer);
     },
-    { accessLog: '{"path":"%REQ(:PATH)%","id":%CONNECTION_ID%}' },
+    { accessLog: '{"path":"%REQ(:PATH)%","id":%CONNECTION_ID%}', entry: new URL('../support/parking-worker.ts', import.meta.url) },
   );
+  const parked = new Parkings(rig.workers[0]);
   const get = (path: string): string => `GET /${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
   const open = async (first: string | null): Promise<RawClient> => {
     const client = await RawClient.connect(port);
@@ -34,7 +52,7 @@ await test('parked connections', async (t) => {
     }
     return client;
   };
-  const [again, inPieces, pipelined, upload, untouched, preface, halfClosed, reset, closed] = await Promise.all([
+  const clients = await Promise.all([
     open('aaaa1'),
     open('bbbb1'),
     open('cccc1'),
@@ -45,12 +63,13 @@ await test('parked connections', async (t) => {
     open('hhhh1'),
     open('iiii1'),
   ]);
-  await delay(parkedMs);
+  const [again, inPieces, pipelined, upload, untouched, preface, halfClosed, reset, closed] = clients;
+  await Promise.all(clients.map((client) => parked.of(client)));
 
   await t.test('answers the next request, and parks a second time', async () => {
     again.send(get('aaaa2'));
     await again.until((text) => text.endsWith('aaaa2'));
-    await delay(parkedMs);
+    await parked.of(again, 2);
     again.send(get('aaaa3'));
     await again.until((text) => text.endsWith('aaaa3'));
   });
