@@ -98,18 +98,35 @@ describe('a response over HTTP/2', () => {
     assert.equal(headers.date, 'Thu, 01 Jan 1970 00:00:00 GMT');
   });
 
-  const bodiless: readonly (readonly [name: string, method: string, status: number, headers: object, length: string | undefined])[] = [
-    ['HEAD with a length', 'HEAD', 200, { 'content-length': 42 }, '42'],
-    ['HEAD without one', 'HEAD', 200, {}, undefined],
-    ['204', 'GET', 204, {}, undefined],
-    ['304', 'GET', 304, { etag: '"x"' }, undefined],
-    ['a GET whose head ends the stream', 'GET', 200, {}, '0'],
+  interface Bodiless {
+    readonly name: string;
+    readonly method: string;
+    readonly status: number;
+    readonly headers?: object;
+    readonly length?: string;
+    /** Of the request's head. */
+    readonly line?: string;
+  }
+  const bodiless: readonly Bodiless[] = [
+    { name: 'HEAD with a length', method: 'HEAD', status: 200, headers: { 'content-length': 42 }, length: '42' },
+    { name: 'HEAD without one', method: 'HEAD', status: 200 },
+    { name: '204', method: 'GET', status: 204 },
+    { name: '304', method: 'GET', status: 304, headers: { etag: '"x"' } },
+    { name: 'a GET whose head ends the stream', method: 'GET', status: 200, length: '0' },
+    {
+      name: 'gRPC of an HTTP/1.1 client, whose head ends the stream',
+      method: 'GET',
+      status: 200,
+      headers: { 'content-type': 'application/grpc', 'grpc-status': 12 },
+      length: '0',
+      line: 'Content-Type: application/grpc\r\n',
+    },
   ];
-  for (const [name, method, status, headers, length] of bodiless)
+  for (const { name, method, status, headers = {}, length, line = '' } of bodiless)
     it(`may have no body: ${name}`, async (t) => {
       const { reach } = await reaching(t, (stream) => stream.respond({ ':status': status, ...headers }, { endStream: true }));
       const client = await RawClient.connect(reach.rig.port);
-      client.send(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`);
+      client.send(`${method} / HTTP/1.1\r\nHost: a\r\n${line}\r\n`);
       const text = await client.until((all) => all.includes('\r\n\r\n'));
       assert.match(text, new RegExp(`^HTTP/1.1 ${status} `));
       assert.equal(/content-length: (\d+)/.exec(text)?.[1], length);

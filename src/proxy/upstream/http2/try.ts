@@ -256,8 +256,8 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const { head, x } = this;
     if (head.bodyKind === 'none') return;
     head.bodyKind = 'none';
-    // An HTTP/1.1 client needs to be told; a gRPC client reads this head as trailers, which have no length.
-    if (!x.isGrpc) head.put('content-length', '0');
+    // An HTTP/1.1 client needs to be told; a gRPC client of HTTP/2 reads this head as trailers, which have no length.
+    if (!x.isGrpc || x.protocol !== 'HTTP/2') head.put('content-length', '0');
   }
 
   private startTunnel(raw: readonly string[]): void {
