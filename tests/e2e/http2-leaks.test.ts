@@ -3,13 +3,11 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
-import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { atRest, levels } from '../soak/leak-scenario.ts';
-import { chaosBackend, randomFrom } from '../support/chaos.ts';
+import { atRest, breakOff, levels, still } from '../soak/leak-scenario.ts';
+import { chaosClient } from '../support/chaos.ts';
 import { block, flag, frame, frameType, get, preface, uint32 } from '../support/h2-frames.ts';
-import { eventually } from '../support/program.ts';
 import { requireProgram } from '../support/programs.ts';
 import { startRunning } from '../support/running.ts';
 
@@ -17,19 +15,6 @@ const run = promisify(execFile);
 
 /** User-space memory that one stuck response may hold, MiB: a read buffer of 256 KiB, one more under way, and small change. */
 const perStreamMiB = 0.75;
-
-async function still(level: () => number): Promise<void> {
-  let last = level();
-  let since = performance.now();
-  await eventually(() => {
-    const now = level();
-    if (Math.abs(now - last) > 1) {
-      last = now;
-      since = performance.now();
-    }
-    return performance.now() - since > 1000;
-  });
-}
 
 await test('200 streams of 4 clients that read nothing of 50 MB each leave memory flat', { timeout: 120_000 }, async (t) => {
   const { program, port } = await startRunning(t, 10, { inside: true });
@@ -95,60 +80,9 @@ const conversations: readonly Buffer[] = [
   ]),
 ];
 
-/** Sends a part of a conversation or all of it, takes a part of the answer, with or without opening windows, and is gone. */
-async function chaosClient(port: number, random: (below: number) => number): Promise<void> {
-  const socket: Socket = connect({ host: '127.0.0.1', port, allowHalfOpen: random(4) === 0 });
-  socket.on('error', () => undefined);
-  const whole = conversations[random(conversations.length)];
-  const part = random(2) === 0 ? whole : whole.subarray(0, random(whole.length));
-  const enough = random(3) === 0 ? 0 : random(100_000);
-  const patienceMs = random(60);
-  const end = random(3);
-  const leave = (): void => {
-    if (end === 0) socket.resetAndDestroy();
-    else if (end === 1) socket.destroy();
-    else {
-      socket.end();
-      setTimeout(() => socket.destroy(), 20);
-    }
-  };
-  let taken = 0;
-  socket.on('connect', () => socket.write(part));
-  socket.on('data', (chunk: Buffer) => {
-    taken += chunk.length;
-    if (taken >= enough) leave();
-  });
-  socket.on('end', leave);
-  setTimeout(leave, patienceMs);
-  await once(socket, 'close').catch(() => undefined);
-}
-
-await test('clients and upstreams that break off at random points leave nothing behind', { timeout: 120_000 }, async (t) => {
-  const chaos = await chaosBackend(5);
-  const upstreams = new Set<Socket>();
-  chaos.on('connection', (socket) => upstreams.add(socket));
-  t.after(() => chaos.close());
-  const address = chaos.address();
-  assert.ok(address !== null && typeof address === 'object');
-  const { program, port } = await startRunning(t, 10, { inside: true }, address.port);
-  assert.ok(await atRest(program));
-  const before = await levels(program);
-  const random = randomFrom(23);
-  const crowd = async (): Promise<void> => {
-    for (let i = 0; i < 80; i++) await chaosClient(port, random);
-  };
-  await Promise.all(Array.from({ length: 24 }, crowd));
-  assert.ok(await atRest(program), `still under way: ${JSON.stringify(await program.upstream())}`);
-  for (const socket of upstreams) socket.destroy();
-  assert.ok(
-    await eventually(async () => (await program.upstream()).connections === 0),
-    'the upstream connections are gone with their server',
-  );
-  const same = await eventually(() => program.sockets <= before.sockets + 2);
-  assert.ok(same, `${before.sockets} sockets before, ${program.sockets} after`);
-  assert.equal((await levels(program)).timers, before.timers);
-  assert.doesNotMatch(program.stderr, /a bug ended one exchange|worker died/);
-});
+await test('clients and upstreams that break off at random points leave nothing behind', { timeout: 120_000 }, (t) =>
+  breakOff(t, { backendSeed: 5, clientSeed: 23, rounds: 80, client: (port, random) => chaosClient(port, random, conversations, 100_000) }),
+);
 
 await test('100,000 requests over HTTP/2 leave memory, sockets and timers flat', { timeout: 180_000 }, async (t) => {
   if (!requireProgram(t, 'h2load')) return;

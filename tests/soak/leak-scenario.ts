@@ -1,6 +1,12 @@
 /** What must stay flat: memory, sockets, timers, counts. Short in CI, long by hand. */
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import { chaosBackend, randomFrom } from '../support/chaos.ts';
 import type { Program } from '../support/program.ts';
 import { eventually } from '../support/program.ts';
+import { portOf } from '../support/raw.ts';
+import { startRunning } from '../support/running.ts';
 import { wrk } from '../support/wrk.ts';
 
 export interface Levels {
@@ -31,6 +37,56 @@ export async function atRest(program: Program): Promise<boolean> {
     const [clients, { active }] = await Promise.all([program.metric('envoy_http_downstream_cx_active'), program.upstream()]);
     return clients === 0 && active === 0;
   }, 20_000);
+}
+
+/** Resolves when the level has not moved for a second. */
+export async function still(level: () => number): Promise<void> {
+  let last = level();
+  let since = performance.now();
+  await eventually(() => {
+    const now = level();
+    if (Math.abs(now - last) > 1) {
+      last = now;
+      since = performance.now();
+    }
+    return performance.now() - since > 1000;
+  });
+}
+
+export interface BreakingOff {
+  readonly backendSeed: number;
+  readonly clientSeed: number;
+  /** Of each of 24 clients. */
+  readonly rounds: number;
+  /** One connection, from its begin to its end. */
+  client(port: number, random: (below: number) => number): Promise<void>;
+}
+
+/** Clients and upstreams break off at random points: nothing of them may be left. */
+export async function breakOff(t: TestContext, { backendSeed, clientSeed, rounds, client }: BreakingOff): Promise<void> {
+  const chaos = await chaosBackend(backendSeed);
+  const upstreams = new Set<Socket>();
+  chaos.on('connection', (socket) => upstreams.add(socket));
+  t.after(() => chaos.close());
+  const { program, port } = await startRunning(t, 10, { inside: true }, portOf(chaos));
+  assert.ok(await atRest(program));
+  const before = await levels(program);
+  const random = randomFrom(clientSeed);
+  const crowd = async (): Promise<void> => {
+    for (let i = 0; i < rounds; i++) await client(port, random);
+  };
+  await Promise.all(Array.from({ length: 24 }, crowd));
+  assert.ok(await atRest(program), `still under way: ${JSON.stringify(await program.upstream())}`);
+  for (const socket of upstreams) socket.destroy();
+  assert.ok(
+    await eventually(async () => (await program.upstream()).connections === 0),
+    'the upstream connections are gone with their server',
+  );
+  // The admin address's own connections come and go.
+  const same = await eventually(() => program.sockets <= before.sockets + 2);
+  assert.ok(same, `${before.sockets} sockets before, ${program.sockets} after`);
+  assert.equal((await levels(program)).timers, before.timers);
+  assert.doesNotMatch(program.stderr, /a bug ended one exchange|worker died/);
 }
 
 /** Loads until `requests` were answered, and gives the levels after a third of them and at the end. */

@@ -37,21 +37,29 @@ export async function chaosBackend(seed: number): Promise<Server> {
   return server;
 }
 
-const requests = [
+const requests: readonly Buffer[] = [
   'GET /stable/x HTTP/1.1\r\nHost: load.test\r\n\r\n',
   `POST /stable/x HTTP/1.1\r\nHost: load.test\r\nContent-Length: 50000\r\n\r\n${'u'.repeat(50_000)}`,
   `POST /stable/x HTTP/1.1\r\nHost: load.test\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n${'c'.repeat(0x4000)}\r\n0\r\n\r\n`,
   'GET /stable/x HTTP/1.1\r\nHost: load.test\r\n\r\nGET /stable/y HTTP/1.1\r\nHost: load.test\r\n\r\n',
   'GET /stable/x HTTP/1.1\r\nHost: load.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
-] as const;
+].map((text) => Buffer.from(text, 'latin1'));
 
-/** A client that sends a part of a request or all of it, takes a part of the answer, and is gone by a FIN, a reset or both ways. */
-export async function chaosClient(port: number, random: (below: number) => number): Promise<void> {
+/**
+ * A client that sends a part of a conversation or all of it, takes a part of the answer, below `most` bytes, and is gone by a
+ * FIN, a reset or both ways.
+ */
+export async function chaosClient(
+  port: number,
+  random: (below: number) => number,
+  conversations: readonly Buffer[] = requests,
+  most = 120_000,
+): Promise<void> {
   const socket: Socket = connect({ host: '127.0.0.1', port, allowHalfOpen: random(4) === 0 });
   socket.on('error', () => undefined);
-  const request = requests[random(requests.length)];
-  const part = random(2) === 0 ? request : request.slice(0, random(request.length));
-  const enough = random(3) === 0 ? 0 : random(120_000);
+  const whole = conversations[random(conversations.length)];
+  const part = random(2) === 0 ? whole : whole.subarray(0, random(whole.length));
+  const enough = random(3) === 0 ? 0 : random(most);
   const patienceMs = random(60);
   const end = random(3);
   const leave = (): void => {
@@ -63,7 +71,7 @@ export async function chaosClient(port: number, random: (below: number) => numbe
     }
   };
   let taken = 0;
-  socket.on('connect', () => socket.write(part, 'latin1'));
+  socket.on('connect', () => socket.write(part));
   socket.on('data', (chunk: Buffer) => {
     taken += chunk.length;
     if (taken >= enough) leave();
