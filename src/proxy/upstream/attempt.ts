@@ -198,7 +198,7 @@ export class Attempt {
     this.current?.cancel();
   }
 
-  /** Client bytes of a tunnel. */
+  /** Client bytes of a tunnel, which are valid during the call only. False: wait for `Downstream.resumeBody`. */
   tunnel(chunk: Buffer): boolean {
     if (this.current === null) return true;
     this.x.bytesReceived += chunk.length;

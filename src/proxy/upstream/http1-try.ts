@@ -174,7 +174,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     else if (this.phase === 'tunnel') {
       x.bytesSent += end - start;
       this.pass(buffer, start, end);
-      x.down.out.flush();
+      x.down.out.post();
     }
   }
 
@@ -397,12 +397,17 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     this.release(false);
   }
 
-  /** Client bytes of a tunnel. */
   tunnel(chunk: Buffer): boolean {
     const { connection } = this;
     if (connection === null) return true;
-    this.x.worker.staging.flushPosted();
-    return connection.wire.stream(chunk);
+    const { staging } = this.x.worker;
+    if (chunk.length <= copyBytes) {
+      staging.append(chunk, 0, chunk.length);
+      staging.post(connection.wire, true);
+      return !connection.wire.isFull;
+    }
+    staging.flushPosted();
+    return connection.wire.stream(Buffer.from(chunk));
   }
 
   endTunnel(): void {

@@ -105,10 +105,10 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     if (this.state === 'idle' || this.state === 'head') {
       this.input.takeShared(shared, bytes);
       this.guard('read');
-    } else this.onChunk(Buffer.from(shared.subarray(0, bytes)));
+    } else this.onChunk(this.state === 'tunnel' ? shared.subarray(0, bytes) : Buffer.from(shared.subarray(0, bytes)));
   }
 
-  /** Received bytes, the connection's to keep. */
+  /** Received bytes, the connection's to keep, except in a tunnel. */
   onChunk(chunk: Buffer): void {
     try {
       this.onData(chunk);
@@ -311,7 +311,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     this.out.switchProtocols(head, this.x.upgradeTo);
     this.out.flush();
     const { buffer, from, to } = this.input;
-    if (buffer !== null) this.x.attempt.tunnel(Buffer.from(buffer.subarray(from, to)));
+    if (buffer !== null) this.x.attempt.tunnel(buffer.subarray(from, to));
     this.input.drop();
     if (this.clientEnded) this.x.attempt.endTunnel();
     const until = timeLimits(this.x, true, true, this.x.firstByteAt);

@@ -80,6 +80,11 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     return this.isClosed || this.session.destroyed;
   }
 
+  get isBroken(): boolean {
+    const { errored } = this.socket;
+    return errored !== null && 'syscall' in errored;
+  }
+
   /** With a last GOAWAY, when the client still takes it; the next look ends what does not go. */
   close(): void {
     if (this.session.destroyed) this.socket.destroy();
@@ -175,6 +180,7 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
 
   private onEnd(): void {
     this.clientEnded = true;
+    for (const stream of this.streams) stream.onConnectionEnd();
     if (this.isIdle) this.close();
     else this.goAway();
   }

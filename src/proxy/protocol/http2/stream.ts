@@ -18,7 +18,7 @@ import { StreamPeer, type StreamOwner } from './stream-peer.ts';
 import { readTrailers } from './trailer-lines.ts';
 import { isExtendedConnect, webSocketHandshake } from './websocket.ts';
 
-const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants;
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } = constants;
 
 const ignore = (): void => undefined;
 
@@ -43,7 +43,6 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
   private readonly head: RequestHead;
   private readonly x: Exchange;
   private readonly deadline: Deadline;
-  private stream: ServerHttp2Stream | null = null;
   private state: State = 'closed';
   /** Of an extended CONNECT; null for other requests. */
   private handshake: Handshake | null = null;
@@ -123,14 +122,6 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     }
     if (limits.maxBodyBytes > 0 && head.contentLength > limits.maxBodyBytes) return this.failRequest(failures.bodyTooLarge);
     onRequest(x);
-  }
-
-  /** Bytes that arrived and wait here to be taken, frame heads included. */
-  get waiting(): number {
-    const { stream } = this;
-    if (stream === null || stream.readableLength === 0) return 0;
-    const chunks: unknown = Reflect.get(stream, 'readableBuffer');
-    return stream.readableLength + (Array.isArray(chunks) ? chunks.length * 9 : 0);
   }
 
   /** A bug in one exchange ends that exchange, not the connection. */
@@ -354,6 +345,7 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     this.limitTime(x.firstByteAt);
     head.drop('sec-websocket-accept');
     this.out.startTunnel(head);
+    if (this.clientEnded) x.attempt.endTunnel();
     if (stream !== null && !this.reading) this.read(stream);
     else this.resumeBody();
   }
@@ -419,15 +411,20 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     this.discardBody();
   };
 
+  /** The connection brings nothing more: what is missing of the request will not come. */
+  onConnectionEnd(): void {
+    if (!this.x.live || this.clientEnded || this.isReceived) return;
+    this.loseClient();
+    this.cut(NGHTTP2_CANCEL);
+  }
+
   private loseClient(): void {
-    const { x, stream, owner } = this;
+    const { x } = this;
     if (!x.live) return;
     try {
       this.worker.staging.discard();
-      const code = stream?.rstCode ?? NGHTTP2_NO_ERROR;
-      const isFault = code === NGHTTP2_PROTOCOL_ERROR || (code !== NGHTTP2_NO_ERROR && code !== NGHTTP2_CANCEL && owner?.isOver === true);
-      if (isFault && !this.blamed) x.flag({ ...failures.badRequestBody, details: 'http2.protocol_error' });
-      else if (this.state !== 'tunnel' && !this.blamed) x.flag(failures.downstreamGone);
+      if (!this.blamed)
+        x.flag(this.isClientsFault ? { ...failures.badRequestBody, details: 'http2.protocol_error' } : failures.downstreamGone);
       x.attempt.cancel();
     } catch (error) {
       this.worker.onFault(error);

@@ -423,7 +423,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   }
 
   tunnel(chunk: Buffer): boolean {
-    return this.stream === null || this.write(this.stream, chunk);
+    return this.stream === null || this.write(this.stream, Buffer.from(chunk));
   }
 
   endTunnel(): void {
