@@ -1,16 +1,14 @@
 /** TLS and layer 4 of Gateway API documents, by the running program and independent clients. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
-import { createServer as createHttps } from 'node:https';
-import { connect, createServer as createTcp, type Server } from 'node:net';
-import { createServer as createTls, TLSSocket } from 'node:tls';
+import { connect, createServer as createTcp } from 'node:net';
+import { createServer as createTls } from 'node:tls';
 import { test, type TestContext } from 'node:test';
 import { EchoClient, grpcService } from '../support/grpc.ts';
+import { listening, secureBackend } from '../support/listening.ts';
 import { caConfigMap, pem, pemPath, tlsSecret } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
 import { freePort } from '../support/ports.ts';
-import { portOf } from '../support/raw.ts';
 import { curl, openssl, serve } from '../support/served.ts';
 import { UdpPeer } from '../support/udp.ts';
 
@@ -41,34 +39,12 @@ function route(kind: string, name: string, section: string, spec: string): strin
   return document(group, kind, name, `{parentRefs: [{name: g, sectionName: ${section}}], ${spec}}`);
 }
 
-async function listening(t: TestContext, server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const sockets = new Set<{ destroy(): void }>();
-  server.on('connection', (socket) => sockets.add(socket));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return portOf(server);
-}
-
-/** Says its name, the host it was asked for, and the subject of the client's certificate. */
+/** Says its name, the host it was asked for, and the scheme. */
 function plainBackend(t: TestContext): Promise<number> {
   return listening(
     t,
     createHttp((request, response) => response.end(`plain ${request.headers.host} ${String(request.headers['x-forwarded-proto'])}`)),
   );
-}
-
-function secureBackend(t: TestContext, pair: 'backend' | 'other'): Promise<number> {
-  const options = { cert: pem(`${pair}.crt`), key: pem(`${pair}.key`), ca: pem('ca.crt'), requestCert: true, rejectUnauthorized: false };
-  const server = createHttps(options, (request, response) => {
-    const { socket } = request;
-    if (!(socket instanceof TLSSocket)) return response.destroy();
-    return response.end(`secure ${String(socket.servername)} ${String(socket.getPeerCertificate().subject.CN)}`);
-  });
-  return listening(t, server);
 }
 
 test('HTTPS: certificates by SNI, HTTP/2, redirect from HTTP, hosts of another listener are misdirected', async (t) => {
@@ -172,7 +148,7 @@ test('BackendTLSPolicy: verified TLS with SNI and the certificate of the Gateway
     document(group, 'BackendTLSPolicy', name, `{targetRefs: [{group: "", kind: Service, name: ${name}}], validation: {${validation}}}`);
   const ca = 'caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]';
   const names = ['good', 'uri', 'impostor', 'plaintext', 'broken'];
-  const backend = await secureBackend(t, 'backend');
+  const backend = await secureBackend(t);
   const talker = createTcp((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => {

@@ -1,15 +1,14 @@
 /** TLS and bytes of Istio documents, by the running program with curl, openssl and nginx as the other sides. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
 import { connect, createServer as createTcp, type Server } from 'node:net';
 import { createServer as createTls } from 'node:tls';
 import { test, type TestContext } from 'node:test';
 import { nginx } from '../support/daemon.ts';
+import { listening } from '../support/listening.ts';
 import { pem, pemPath, tlsSecret } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
 import { freePort } from '../support/ports.ts';
-import { portOf } from '../support/raw.ts';
 import { curl, serve } from '../support/served.ts';
 
 const document = (kind: string, name: string, spec: string): string =>
@@ -29,18 +28,6 @@ const entry = (host: string, port: number, protocol = 'HTTP'): string =>
 const to = (host: string): string => `route: [{destination: {host: ${host}}}]`;
 const cacert = `---\napiVersion: v1\nkind: Secret\nmetadata: {name: web-cacert, namespace: default}\nstringData:\n  cacert: |\n${pem('ca.crt').trimEnd().replace(/^/gm, '    ')}\n`;
 const web = tlsSecret('default', 'web', 'server');
-
-async function listening(t: TestContext, made: Server): Promise<number> {
-  const sockets = new Set<{ destroy(): void }>();
-  made.on('connection', (socket) => sockets.add(socket));
-  made.listen(0, '127.0.0.1');
-  await once(made, 'listening');
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    made.close();
-  });
-  return portOf(made);
-}
 
 /** Says its name and what it was asked. */
 function backend(t: TestContext, name: string): Promise<number> {

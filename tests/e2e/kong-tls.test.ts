@@ -1,17 +1,15 @@
 /** HTTPS, TLS to upstreams, gRPC and stream routes of Kong documents, by the running program and independent clients. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
-import { createServer as createHttps } from 'node:https';
-import { connect, createServer as createTcp, type Server } from 'node:net';
+import { connect, createServer as createTcp } from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { createServer as createTls, TLSSocket } from 'node:tls';
+import { createServer as createTls } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { EchoClient, grpcService } from '../support/grpc.ts';
+import { listening, secureBackend } from '../support/listening.ts';
 import { pem } from '../support/pem.ts';
 import { requireProgram } from '../support/programs.ts';
 import { freePort } from '../support/ports.ts';
-import { portOf } from '../support/raw.ts';
 import { curl, openssl, serve } from '../support/served.ts';
 import { UdpPeer } from '../support/udp.ts';
 
@@ -32,33 +30,11 @@ const everything = {
   ca_certificates: [{ id: id(4), cert: pem('ca.crt') }],
 };
 
-async function listening(t: TestContext, server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const sockets = new Set<{ destroy(): void }>();
-  server.on('connection', (socket) => sockets.add(socket));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return portOf(server);
-}
-
 function plainBackend(t: TestContext): Promise<number> {
   return listening(
     t,
     createHttp((request, response) => response.end(`plain ${String(request.headers['x-forwarded-proto'])}`)),
   );
-}
-
-function secureBackend(t: TestContext): Promise<number> {
-  const options = { cert: pem('backend.crt'), key: pem('backend.key'), ca: pem('ca.crt'), requestCert: true, rejectUnauthorized: false };
-  const server = createHttps(options, (request, response) => {
-    const { socket } = request;
-    if (!(socket instanceof TLSSocket)) return response.destroy();
-    return response.end(`secure ${String(socket.servername)} ${socket.authorized ? 'ann' : 'nobody'}`);
-  });
-  return listening(t, server);
 }
 
 /** Kong's own ports on free ones. */
