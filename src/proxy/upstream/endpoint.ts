@@ -104,10 +104,10 @@ export class EndpointState {
     return null;
   }
 
-  /** Puts a connection back, unless it is of an earlier transport or the endpoint is gone. The one that waited longest makes room. */
+  /** Puts a connection back, unless it has ended, is of an earlier transport or the endpoint is gone. The one that waited longest makes room. */
   give(connection: UpstreamConnection, now: number): void {
     connection.user = null;
-    if (!this.listed || connection.transport !== this.transport) {
+    if (!this.listed || connection.spent || connection.transport !== this.transport) {
       connection.destroy();
       return;
     }
