@@ -64,16 +64,19 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** A client that sends what it is told and keeps the frames that come. */
-export class FrameClient {
+/** One side of a connection: sends what it is told and keeps the frames that come. */
+export class FramePeer {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   closed = false;
   private pending: Buffer = Buffer.alloc(0);
+  /** Bytes of the other side's preface that are still to come. */
+  private leading: number;
   private readonly waiting: (() => void)[] = [];
 
-  private constructor(socket: Socket) {
+  constructor(socket: Socket, leading = 0) {
     this.socket = socket;
+    this.leading = leading;
     socket.on('data', (chunk: Buffer) => this.take(chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => {
@@ -82,6 +85,55 @@ export class FrameClient {
     });
   }
 
+  /** A frame came, and stands in `frames`. */
+  protected onFrame(_frame: Frame): void {}
+
+  private take(chunk: Buffer): void {
+    const from = Math.min(this.leading, chunk.length);
+    this.leading -= from;
+    this.pending = Buffer.concat([this.pending, chunk.subarray(from)]);
+    while (this.pending.length >= 9) {
+      const length = this.pending.readUIntBE(0, 3);
+      if (this.pending.length < 9 + length) break;
+      const one: Frame = {
+        type: this.pending[3],
+        flags: this.pending[4],
+        stream: this.pending.readUInt32BE(5) & 0x7fffffff,
+        payload: Buffer.from(this.pending.subarray(9, 9 + length)),
+      };
+      this.frames.push(one);
+      this.pending = this.pending.subarray(9 + length);
+      this.onFrame(one);
+    }
+    this.wake();
+  }
+
+  private wake(): void {
+    for (const run of this.waiting.splice(0)) run();
+  }
+
+  send(...parts: readonly Buffer[]): void {
+    if (!this.socket.destroyed) this.socket.write(Buffer.concat(parts));
+  }
+
+  /** Resolves with the first frame that satisfies `is`; null when the connection closed without one. */
+  async frame(is: (frame: Frame) => boolean): Promise<Frame | null> {
+    for (;;) {
+      const found = this.frames.find(is);
+      if (found !== undefined) return found;
+      if (this.closed) return null;
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+  }
+
+  /** Resolves when the connection is closed. */
+  async toEnd(): Promise<void> {
+    while (!this.closed) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  }
+}
+
+/** The client of a connection. */
+export class FrameClient extends FramePeer {
   /** Connects and sends the preface with an empty SETTINGS frame, or with `settings`. */
   static async connect(port: number, settings: Buffer = Buffer.alloc(0)): Promise<FrameClient> {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
@@ -96,47 +148,8 @@ export class FrameClient {
     return client;
   }
 
-  private take(chunk: Buffer): void {
-    this.pending = Buffer.concat([this.pending, chunk]);
-    while (this.pending.length >= 9) {
-      const length = this.pending.readUIntBE(0, 3);
-      if (this.pending.length < 9 + length) break;
-      this.frames.push({
-        type: this.pending[3],
-        flags: this.pending[4],
-        stream: this.pending.readUInt32BE(5) & 0x7fffffff,
-        payload: Buffer.from(this.pending.subarray(9, 9 + length)),
-      });
-      this.pending = this.pending.subarray(9 + length);
-    }
-    this.wake();
-  }
-
-  private wake(): void {
-    for (const run of this.waiting.splice(0)) run();
-  }
-
-  send(...parts: readonly Buffer[]): void {
-    if (!this.socket.destroyed) this.socket.write(Buffer.concat(parts));
-  }
-
   request(stream: number, fields: readonly (readonly [string, string])[] = get(), endStream = true): void {
     this.send(frame(frameType.headers, flag.endHeaders | (endStream ? flag.endStream : 0), stream, block(fields)));
-  }
-
-  /** Resolves with the first frame that satisfies `is`; null when the connection closed without one. */
-  async frame(is: (frame: Frame) => boolean): Promise<Frame | null> {
-    for (;;) {
-      const found = this.frames.find(is);
-      if (found !== undefined) return found;
-      if (this.closed) return null;
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
-  }
-
-  /** Resolves when the server has closed the connection. */
-  async toEnd(): Promise<void> {
-    while (!this.closed) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 
   /** Error code of the first GOAWAY that names an error, or null. */

@@ -13,7 +13,7 @@ import {
 } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import { block, flag, type Frame, frame, frameType, preface } from './h2-frames.ts';
+import { block, flag, type Frame, frame, FramePeer, frameType, preface } from './h2-frames.ts';
 import { portOf } from './raw.ts';
 
 export type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, session: number) => void;
@@ -91,49 +91,17 @@ export const echo: OnStream = (stream, headers, session) => {
   });
 };
 
-/** One connection to a server that sends what it is told. */
-export class FrameConnection {
-  readonly socket: Socket;
-  readonly frames: Frame[] = [];
-  closed = false;
-  private pending: Buffer = Buffer.alloc(0);
-  private readonly waiting: (() => void)[] = [];
+/** The server of a connection. */
+export class FrameConnection extends FramePeer {
   private readonly onRequest: (connection: FrameConnection, stream: number) => void;
 
   constructor(socket: Socket, onRequest: (connection: FrameConnection, stream: number) => void) {
-    this.socket = socket;
+    super(socket, preface.length);
     this.onRequest = onRequest;
-    socket.on('data', (chunk: Buffer) => this.take(chunk));
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.closed = true;
-      this.wake();
-    });
   }
 
-  private take(chunk: Buffer): void {
-    this.pending = Buffer.concat([this.pending, chunk]);
-    if (this.pending.subarray(0, 3).toString('latin1') === 'PRI') {
-      if (this.pending.length < preface.length) return;
-      this.pending = this.pending.subarray(preface.length);
-    }
-    while (this.pending.length >= 9) {
-      const length = this.pending.readUIntBE(0, 3);
-      if (this.pending.length < 9 + length) break;
-      const [type, flags, stream] = [this.pending[3], this.pending[4], this.pending.readUInt32BE(5)];
-      this.frames.push({ type, flags, stream, payload: Buffer.from(this.pending.subarray(9, 9 + length)) });
-      this.pending = this.pending.subarray(9 + length);
-      if (type === frameType.headers) this.onRequest(this, stream);
-    }
-    this.wake();
-  }
-
-  private wake(): void {
-    for (const run of this.waiting.splice(0)) run();
-  }
-
-  send(...parts: readonly Buffer[]): void {
-    if (!this.socket.destroyed) this.socket.write(Buffer.concat(parts));
+  protected override onFrame({ type, stream }: Frame): void {
+    if (type === frameType.headers) this.onRequest(this, stream);
   }
 
   /** A response's head; `end`: with END_STREAM. */
@@ -143,16 +111,6 @@ export class FrameConnection {
 
   data(stream: number, text: string, end: boolean): Buffer {
     return frame(frameType.data, end ? flag.endStream : 0, stream, Buffer.from(text, 'latin1'));
-  }
-
-  /** Resolves with the first frame that satisfies `is`; null when the connection closed without one. */
-  async frame(is: (frame: Frame) => boolean): Promise<Frame | null> {
-    for (;;) {
-      const found = this.frames.find(is);
-      if (found !== undefined) return found;
-      if (this.closed) return null;
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
   }
 }
 
