@@ -1,6 +1,6 @@
 /** HTTP/2 as an attacker speaks it: nothing ambiguous reaches an upstream, and no flood is worth its while. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { block, flag, frame, frameType, get, uint32, type FrameClient } from '../support/h2-frames.ts';
 import { frames, securedRig, type Http2Rig } from '../support/http2.ts';
 import { answering } from '../support/raw.ts';
@@ -100,7 +100,10 @@ function send(client: FrameClient, stream: number, { fields, data }: Row): void 
   for (const [text, end] of data ?? []) client.send(frame(frameType.data, end ? flag.endStream : 0, stream, Buffer.from(text)));
 }
 
-await test('what cannot be written as one HTTP/1.1 head is refused, and the connection goes on', async (t) => {
+/** A client of a rig whose upstream answers everything and keeps what it was sent. */
+async function recording(
+  t: TestContext,
+): Promise<{ readonly rig: Http2Rig; readonly client: FrameClient; readonly seen: readonly string[] }> {
   const seen: string[] = [];
   const rig = await securedRig(
     t,
@@ -111,6 +114,11 @@ await test('what cannot be written as one HTTP/1.1 head is refused, and the conn
   );
   const client = await frames(rig);
   t.after(() => client.close());
+  return { rig, client, seen };
+}
+
+await test('what cannot be written as one HTTP/1.1 head is refused, and the connection goes on', async (t) => {
+  const { rig, client, seen } = await recording(t);
   let stream = -1;
   for (const row of refused) {
     await t.test(row.name, async () => {
@@ -136,16 +144,7 @@ await test('what cannot be written as one HTTP/1.1 head is refused, and the conn
 });
 
 await test('fields that no HTTP/1.1 line could hold are left out', async (t) => {
-  const seen: string[] = [];
-  const rig = await securedRig(
-    t,
-    answering((request) => {
-      seen.push(request);
-      return 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
-    }),
-  );
-  const client = await frames(rig);
-  t.after(() => client.close());
+  const { client, seen } = await recording(t);
   const odd: readonly Field[] = [
     ['x-a', 'b\r\nx-evil: 1'],
     ['x-b', 'b\nx-evil: 1'],
@@ -249,7 +248,7 @@ const floods: readonly Flood[] = [
   },
 ];
 
-async function flooded(t: Parameters<typeof securedRig>[0], rig: Http2Rig, { piece, pieces, open = false }: Flood): Promise<FrameClient> {
+async function flooded(t: TestContext, rig: Http2Rig, { piece, pieces, open = false }: Flood): Promise<FrameClient> {
   const client = await frames(rig);
   t.after(() => client.close());
   if (open) client.request(1, get(), false);

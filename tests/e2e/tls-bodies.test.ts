@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import { test, type TestContext } from 'node:test';
+import { listening } from '../support/listening.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { answering, RawBackend, RawClient } from '../support/raw.ts';
 import { clusterOf, Rig, routeTo, snapshotOf } from '../support/rig.ts';
@@ -22,7 +22,6 @@ function pattern(seed: number, length: number): Buffer {
 const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 await test('bodies over TLS arrive as they were sent, both ways, however slowly they are read and whoever else is served', async (t) => {
-  const pki = new Pki(t);
   const server = createServer((request, response) => {
     const seed = Number(request.url?.slice(1));
     const hash = createHash('sha256');
@@ -42,21 +41,8 @@ await test('bodies over TLS arrive as they were sent, both ways, however slowly 
       };
       send();
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port: backendPort }: AddressInfo = Object(server.address());
-  const rig = await Rig.start((port) => ({
-    ...snapshotOf(port, [routeTo('b')], [clusterOf('b', [backendPort])], {
-      listener: { dialect: 'istio', chains: [chainOf('https', { tls: tlsOf(['c']) })] },
-    }),
-    secrets: [secretOf('c', pki.issue({ names: ['DNS:a.test'] }))],
-  }));
-  t.after(async () => {
-    await rig.close();
-    server.close();
-    server.closeAllConnections();
-    assert.deepEqual(rig.faults, []);
   });
+  const rig = await secured(t, await listening(t, server));
   const one = async (seed: number): Promise<void> => {
     const socket = connect({ host: '127.0.0.1', port: rig.port, servername: 'a.test', rejectUnauthorized: false });
     const upload = pattern(seed + 100, 3 * megabyte);
@@ -90,7 +76,6 @@ function unchunked(bytes: Buffer): Buffer {
 }
 
 await test('pipelined answers over TLS come in order and whole', async (t) => {
-  const pki = new Pki(t);
   const backend = await RawBackend.start(
     answering((request) => {
       const n = Number(/GET \/(\d+)/.exec(request)?.[1]);
@@ -98,17 +83,8 @@ await test('pipelined answers over TLS come in order and whole', async (t) => {
       return `HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
     }),
   );
-  const rig = await Rig.start((port) => ({
-    ...snapshotOf(port, [routeTo('b')], [clusterOf('b', [backend.port])], {
-      listener: { dialect: 'istio', chains: [chainOf('https', { tls: tlsOf(['c']) })] },
-    }),
-    secrets: [secretOf('c', pki.issue({ names: ['DNS:a.test'] }))],
-  }));
-  t.after(async () => {
-    await rig.close();
-    backend.close();
-    assert.deepEqual(rig.faults, []);
-  });
+  const rig = await secured(t, backend.port);
+  t.after(() => backend.close());
   const clients = Array.from({ length: 4 }, async () => {
     const socket = connect({ host: '127.0.0.1', port: rig.port, servername: 'a.test', rejectUnauthorized: false });
     const count = 200;
@@ -151,7 +127,6 @@ await test('server-sent events pass one by one, with a length or without, while 
 });
 
 await test('an answer that its upstream cuts is cut for the TLS client too, and never looks whole', async (t) => {
-  const pki = new Pki(t);
   const heads = ['content-length: 100\r\n', 'transfer-encoding: chunked\r\n'];
   const backend = await RawBackend.start((connection) => {
     connection.socket.once('data', () => {
@@ -160,7 +135,8 @@ await test('an answer that its upstream cuts is cut for the TLS client too, and 
       setImmediate(() => connection.socket.resetAndDestroy());
     });
   });
-  const { rig } = await secured(t, pki, backend);
+  const rig = await secured(t, backend.port);
+  t.after(() => backend.close());
   for (let i = 0; i < heads.length; i++) {
     const socket = connect({ host: '127.0.0.1', port: rig.port, servername: 'a.test', rejectUnauthorized: false });
     let text = '';
@@ -175,14 +151,14 @@ await test('an answer that its upstream cuts is cut for the TLS client too, and 
 });
 
 await test('a WebSocket passes through TLS, and ends with either side', async (t) => {
-  const pki = new Pki(t);
   const backend = await RawBackend.start((connection) => {
     connection.socket.once('data', () => {
       connection.socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nfirst');
       connection.socket.on('data', (text: string) => connection.socket.write(text.toUpperCase()));
     });
   });
-  const { rig } = await secured(t, pki, backend);
+  const rig = await secured(t, backend.port);
+  t.after(() => backend.close());
   const open = async () => {
     const socket = connect({ host: '127.0.0.1', port: rig.port, servername: 'a.test', rejectUnauthorized: false });
     socket.setEncoding('latin1');
@@ -211,18 +187,18 @@ await test('a WebSocket passes through TLS, and ends with either side', async (t
   await closed;
 });
 
-/** One listener that ends TLS, in front of one backend; asserts at the end that no guard caught a bug. */
-async function secured(t: TestContext, pki: Pki, backend: RawBackend): Promise<{ readonly rig: Rig }> {
+/** One listener that ends TLS, in front of one upstream; asserts at the end that no guard caught a bug. */
+async function secured(t: TestContext, upstreamPort: number): Promise<Rig> {
+  const pki = new Pki(t);
   const rig = await Rig.start((port) => ({
-    ...snapshotOf(port, [routeTo('b')], [clusterOf('b', [backend.port])], {
+    ...snapshotOf(port, [routeTo('b')], [clusterOf('b', [upstreamPort])], {
       listener: { dialect: 'istio', chains: [chainOf('https', { tls: tlsOf(['c']) })] },
     }),
     secrets: [secretOf('c', pki.issue({ names: ['DNS:a.test'] }))],
   }));
   t.after(async () => {
     await rig.close();
-    backend.close();
     assert.deepEqual(rig.faults, []);
   });
-  return { rig };
+  return rig;
 }
