@@ -1,41 +1,10 @@
 import { OfflineLimitStore } from '../../src/decide/limit.ts';
-import type { Headers } from '../../src/decide/request.ts';
 import type { FilterContext, FilterHooks, FilterRequest, FilterResponse, LocalReply } from '../../src/filters/define.ts';
 import type { Consumer } from '../../src/model/consumer.ts';
-
-/** Header lines in a list: the plainest thing that fits the interface. */
-export class PlainHeaders implements Headers {
-  entries: [name: string, value: string][];
-
-  constructor(entries: readonly (readonly [string, string])[] = []) {
-    this.entries = entries.map(([name, value]) => [name, value]);
-  }
-
-  get(name: string): string | null {
-    const lines = this.lines(name);
-    return lines.length === 0 ? null : lines.join(', ');
-  }
-
-  lines(name: string): readonly string[] {
-    return this.entries.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value);
-  }
-
-  set(name: string, value: string): void {
-    this.remove(name);
-    this.entries.push([name, value]);
-  }
-
-  add(name: string, value: string): void {
-    this.entries.push([name, value]);
-  }
-
-  remove(name: string): void {
-    this.entries = this.entries.filter(([other]) => other.toLowerCase() !== name.toLowerCase());
-  }
-}
+import { ListHeaders } from '../../src/proxy/chain/list-headers.ts';
 
 export interface FakeRequest extends FilterRequest {
-  readonly headers: PlainHeaders;
+  readonly headers: ListHeaders;
   readonly notes: string[];
   readonly removedQuery: string[];
   readonly sent: Map<string, string>;
@@ -67,7 +36,7 @@ export function fakeRequest(
     serviceName: 'shop',
     startMs: Date.parse('2026-03-01T10:00:00Z'),
     ...rest,
-    headers: new PlainHeaders(lines),
+    headers: new ListHeaders(lines ?? []),
     removeQuery: (name) => void removedQuery.push(name),
     responseHeaders: { set: (name, value) => void sent.set(name, value) },
     note: (reason) => void notes.push(reason),
@@ -81,8 +50,8 @@ export function fakeResponse(
   request: FilterRequest,
   status: number,
   lines: readonly (readonly [string, string])[] = [],
-): FilterResponse & { readonly headers: PlainHeaders } {
-  return { status, headers: new PlainHeaders(lines), request };
+): FilterResponse & { readonly headers: ListHeaders } {
+  return { status, headers: new ListHeaders(lines), request };
 }
 
 /** A context whose consumers are `consumers`; their keys are looked up by digest. */
