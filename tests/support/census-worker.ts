@@ -8,7 +8,7 @@ import { DataWorker } from '../../src/proxy/data-worker.ts';
 /** What a data worker holds at the moment. */
 export interface Census {
   readonly type: 'census';
-  /** In the worker's wheel. */
+  /** Armed in the worker's wheel. */
   readonly deadlines: number;
   /** Exchanges under way. */
   readonly exchanges: number;
@@ -40,6 +40,6 @@ function census(): Census {
 function countDeadlines(): number {
   const slots: (Deadline | null)[] = Reflect.get(worker.wheel, 'slots');
   let count = 0;
-  for (let entry of slots) for (; entry !== null; entry = entry.next) count++;
+  for (let entry of slots) for (; entry !== null; entry = entry.next) if (entry.at !== Infinity) count++;
   return count;
 }

@@ -5,6 +5,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { idleAt } from '../http1/time-limits.ts';
 import { Peer } from '../peer.ts';
+import { hasPeer } from '../has-peer.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { sessionOptions, connectionWindow, streamWindow } from './settings.ts';
 import { ServerStream } from './stream.ts';
@@ -179,6 +180,7 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
   }
 
   private onEnd(): void {
+    if (!hasPeer(this.socket)) return void this.socket.destroy();
     this.clientEnded = true;
     for (const stream of this.streams) stream.onConnectionEnd();
     if (this.isIdle) this.close();
