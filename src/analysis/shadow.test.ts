@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { RouteMatch } from '../model/match.ts';
 import type { Origin } from '../model/origin.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { defaultLimits, edgeCanonicalisation } from '../model/listener.ts';
+import { edgeListener } from '../model/listener.ts';
 import { shadowedRoutes } from './shadow.ts';
 
 function snapshotOf(matches: readonly RouteMatch[], listeners = 1): Snapshot {
@@ -32,12 +32,7 @@ function snapshotOf(matches: readonly RouteMatch[], listeners = 1): Snapshot {
     protocol: 'http' as const,
     dialect: 'istio' as const,
     origin,
-    canonicalisation: edgeCanonicalisation,
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy' as const,
-    kongHeaders: false,
+    ...edgeListener,
     virtualHosts: [host],
     filters: [],
     pending: [],

@@ -1,6 +1,6 @@
 /** Small builders of snapshots and requests for tests and the route bench. */
 import type { HeaderView, RequestView } from './request.ts';
-import { defaultLimits, edgeCanonicalisation, type Listener } from '../model/listener.ts';
+import { edgeListener, type Listener } from '../model/listener.ts';
 import type { RouteMatch } from '../model/match.ts';
 import type { Origin } from '../model/origin.ts';
 import type { Route, RouteAction, VirtualHost } from '../model/route.ts';
@@ -25,12 +25,7 @@ export function fixtureListener(name: string, virtualHosts: readonly VirtualHost
     protocol: 'http',
     dialect: 'weir',
     origin: fixtureOrigin,
-    canonicalisation: edgeCanonicalisation,
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy',
-    kongHeaders: false,
+    ...edgeListener,
     virtualHosts,
     filters: [],
     pending: [],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cluster } from '../model/cluster.ts';
 import type { Listener } from '../model/listener.ts';
-import { defaultLimits, edgeCanonicalisation } from '../model/listener.ts';
+import { edgeListener } from '../model/listener.ts';
 import type { DialectName, Origin } from '../model/origin.ts';
 import type { Fragment } from '../model/snapshot.ts';
 import { emptyFragment } from '../model/snapshot.ts';
@@ -22,12 +22,7 @@ function listener(dialect: DialectName, address: string, port: number): Listener
     protocol: 'http',
     dialect,
     origin: from,
-    canonicalisation: edgeCanonicalisation,
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy',
-    kongHeaders: false,
+    ...edgeListener,
     virtualHosts: [{ name: '*', domains: ['*'], origin: from, filters: [], matches: [{ route: 0, index: 0, match: {}, rankReason: '' }] }],
     filters: [],
     pending: [],

@@ -102,3 +102,13 @@ export const defaultLimits: HttpLimits = {
   streamIdleTimeoutMs: 300_000,
   maxConnections: 10_000,
 };
+
+/** What a listener is where its configuration says nothing of it. */
+export const edgeListener = {
+  canonicalisation: edgeCanonicalisation,
+  limits: defaultLimits,
+  trustedHops: 0,
+  trustedCidrs: [],
+  replyStyle: 'envoy',
+  kongHeaders: false,
+} as const satisfies Partial<Listener>;

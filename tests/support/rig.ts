@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { SharedSeed } from '../../src/base/shared-seed.ts';
 import { createLimitMemory } from '../../src/decide/limit-store.ts';
 import type { Binding, ClusterDescription, FlatTables, FromWorker, ToWorker } from '../../src/model/events.ts';
-import { defaultLimits, edgeCanonicalisation, type HttpLimits, type Listener } from '../../src/model/listener.ts';
+import { edgeListener, type HttpLimits, type Listener } from '../../src/model/listener.ts';
 import type { Cluster } from '../../src/model/cluster.ts';
 import type { Origin } from '../../src/model/origin.ts';
 import type { MatchEntry, Route } from '../../src/model/route.ts';
@@ -83,12 +83,8 @@ export function snapshotOf(
     protocol: 'http',
     dialect: 'weir',
     origin,
-    canonicalisation: edgeCanonicalisation,
-    limits: { ...defaultLimits, ...options.limits },
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy',
-    kongHeaders: false,
+    ...edgeListener,
+    limits: { ...edgeListener.limits, ...options.limits },
     virtualHosts: [{ name: 'all', domains: ['*'], origin, filters: [], matches: entries }],
     filters: [],
     pending: [],

@@ -1,6 +1,6 @@
 /** Listeners of all Gateways as model listeners: one per address and port, one virtual host per hostname of an HTTP listener. */
 import { isIP } from 'node:net';
-import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
+import { edgeListener, type Listener } from '../../model/listener.ts';
 import type { MatchEntry, Route, VirtualHost } from '../../model/route.ts';
 import { originAt, report, type Context } from './context.ts';
 import { chainsOf } from './chains.ts';
@@ -84,12 +84,7 @@ export function buildListeners(context: Context, sockets: ReadonlyMap<string, So
         ...(chains.length === 0 ? {} : { chains }),
         dialect: 'gateway-api' as const,
         origin: socket.owner.resource.origin,
-        canonicalisation: edgeCanonicalisation,
-        limits: defaultLimits,
-        trustedHops: 0,
-        trustedCidrs: [],
-        replyStyle: 'envoy' as const,
-        kongHeaders: false,
+        ...edgeListener,
         virtualHosts: socket.listeners.filter(servesHttp).map((listener) => virtualHost(listener, routeOn)),
         filters: [],
         pending: [],

@@ -1,5 +1,5 @@
 /** What a caller inside the mesh sees: VirtualServices of the gateway `mesh` and every other declared service. */
-import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
+import { edgeListener, type Listener } from '../../model/listener.ts';
 import type { RouteMatch } from '../../model/match.ts';
 import type { Origin } from '../../model/origin.ts';
 import type { MatchEntry, VirtualHost } from '../../model/route.ts';
@@ -175,12 +175,7 @@ function listener(virtualHosts: readonly VirtualHost[]): Listener {
     protocol: 'http',
     dialect: 'istio',
     origin: virtualHosts[0].origin,
-    canonicalisation: edgeCanonicalisation,
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy',
-    kongHeaders: false,
+    ...edgeListener,
     virtualHosts,
     filters: [],
     pending: [],

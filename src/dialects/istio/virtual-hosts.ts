@@ -1,6 +1,6 @@
 /** The domains of a socket → virtual hosts of a listener. */
 import type { ConnectionChain } from '../../model/chain.ts';
-import { defaultLimits, edgeCanonicalisation, type Listener } from '../../model/listener.ts';
+import { edgeListener, type Listener } from '../../model/listener.ts';
 import type { Origin } from '../../model/origin.ts';
 import type { MatchEntry, Route, RuledOut, VirtualHost } from '../../model/route.ts';
 import { inOrder, narrowest } from './chains.ts';
@@ -56,12 +56,7 @@ export function listenerOf(socket: Socket, table: RouteTable, report: Reporter):
     ...(socket.group === 'http' ? {} : { chains: inOrder(withHosts(socket, hosts)) }),
     dialect: 'istio',
     origin: socket.origin,
-    canonicalisation: edgeCanonicalisation,
-    limits: defaultLimits,
-    trustedHops: 0,
-    trustedCidrs: [],
-    replyStyle: 'envoy',
-    kongHeaders: false,
+    ...edgeListener,
     virtualHosts: hosts,
     filters: [],
     pending: [],
