@@ -116,6 +116,27 @@ describe('wire', { timeout: 20_000 }, () => {
     assert.ok(errors.length === 1 && errors[0] instanceof Error && /ECONNRESET|EPIPE/.test(errors[0].message), String(errors));
   });
 
+  it('drops what is written to a socket that is gone, at once and ever after', async () => {
+    ({ near, far } = await pair());
+    const wire = new Wire(near);
+    wire.write(Buffer.from('before'));
+    const errors: unknown[] = [];
+    near.on('error', (error) => errors.push(error));
+    const closed = closeOf(near);
+    near.destroy();
+    assert.equal(wire.write(Buffer.from('after')), true);
+    await closed;
+    assert.equal(wire.write(Buffer.from('long after')), true);
+    await new Promise(setImmediate);
+    wire.write(Buffer.alloc(100_000));
+    assert.equal(wire.hasUnsent, false);
+    assert.deepEqual(errors, []);
+    let received = '';
+    for await (const chunk of far) received += String(chunk);
+    assert.equal(received, 'before');
+    far.destroy();
+  });
+
   it('does not touch a destroyed socket after a pending write', async () => {
     ({ near, far } = await pair());
     far.pause();

@@ -150,7 +150,11 @@ export class Wire {
   }
 
   private settle(result: unknown, handle: object, bytes: Uint8Array, taken: (() => void) | null = null): void {
-    if (!isPending(result)) return void this.socket.destroy(writeError(typeof result === 'number' ? result : 0));
+    if (!isPending(result)) {
+      // A handle that is closed says so, however long ago.
+      if (!this.socket.destroyed) this.socket.destroy(writeError(typeof result === 'number' ? result : 0));
+      return;
+    }
     this.pending = true;
     result.handle = handle;
     result.buffer = bytes;

@@ -8,13 +8,14 @@ interface PendingWrite {
 }
 
 const ECANCELED = -125;
+const EBADF = -9;
 
 /** The handle of a socket in memory, named and shaped as Node's: writes that go past the stream end here (upstream/wire.ts). */
 class TCP {
   private readonly socket: MemorySocket;
-  private readonly takes: (bytes: Uint8Array) => object | 0;
+  private readonly takes: (bytes: Uint8Array) => object | number;
 
-  constructor(socket: MemorySocket, takes: (bytes: Uint8Array) => object | 0) {
+  constructor(socket: MemorySocket, takes: (bytes: Uint8Array) => object | number) {
     this.socket = socket;
     this.takes = takes;
   }
@@ -23,7 +24,7 @@ class TCP {
     return this.socket.heldBytes;
   }
 
-  writeBuffer(_request: null, bytes: Uint8Array): object | 0 {
+  writeBuffer(_request: null, bytes: Uint8Array): object | number {
     return this.takes(bytes);
   }
 
@@ -74,7 +75,8 @@ export class MemorySocket extends Socket {
   }
 
   /** A write past the stream: taken at once as far as there is room, the rest when the peer reads. */
-  private direct(bytes: Uint8Array): object | 0 {
+  private direct(bytes: Uint8Array): object | number {
+    if (this.destroyed) return EBADF;
     if (this.held.length === 0 && bytes.length <= this.room) {
       this.room -= bytes.length;
       this.sent.push(Buffer.from(bytes));
@@ -205,7 +207,7 @@ Object.defineProperty(MemorySocket.prototype, 'remoteFamily', { value: 'IPv4' })
 /** The engine's side of a connection to an upstream: reads into the buffers that the engine gives (node:net `onread`). */
 export class UpstreamSocket extends MemorySocket {
   private readonly onread: NonNullable<TcpNetConnectOpts['onread']>;
-  private target: Uint8Array;
+  private target: Uint8Array = new Uint8Array(0);
 
   constructor(options: TcpNetConnectOpts, slow: number, direct: boolean) {
     super(slow, direct);
@@ -216,7 +218,9 @@ export class UpstreamSocket extends MemorySocket {
 
   private nextTarget(): Uint8Array {
     const { buffer } = this.onread;
-    return typeof buffer === 'function' ? buffer() : buffer;
+    // Nothing stands for the buffer of the last read, as in node:net.
+    const next: Uint8Array | undefined = typeof buffer === 'function' ? buffer() : buffer;
+    return next ?? this.target;
   }
 
   override deliver(): boolean {
