@@ -1,3 +1,4 @@
+import { nearest } from '../base/text.ts';
 import type { L4Forward } from '../model/chain.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Listener } from '../model/listener.ts';
@@ -79,20 +80,31 @@ function hintFor(listener: Listener): string {
 }
 
 function undeclaredHosts(snapshot: Snapshot): readonly Diagnostic[] {
+  const declared = declaredNames(snapshot);
   return snapshot.clusters
     .filter((cluster) => !cluster.declared && cluster.blocked === undefined)
-    .map((cluster) =>
-      diagnose(
+    .map((cluster, index) => {
+      // Only findings that are listed are worth the search.
+      const near = index < maxFindings ? nearest(cluster.service, declared) : null;
+      return diagnose(
         'WR0604',
         cluster.origin,
         refOf(cluster.origin),
         `nothing in the configuration declares the host ${cluster.service}; DNS will be asked for it`,
         {
-          severity: isClusterName(cluster.service) ? 'warning' : 'info',
-          hint: `If it is one of yours, declare it: a Service with an EndpointSlice, an Istio ServiceEntry with "hosts: [${cluster.service}]" and endpoints, or a Kong upstream of that name.`,
+          severity: near !== null || isClusterName(cluster.service) ? 'warning' : 'info',
+          hint: `${near === null ? '' : `did you mean '${near}'? `}If it is one of yours, declare it: a Service with an EndpointSlice, an Istio ServiceEntry with "hosts: [${cluster.service}]" and endpoints, or a Kong upstream of that name.`,
         },
-      ),
-    );
+      );
+    });
+}
+
+/** Hosts that an undeclared one may be a slip of the pen for, Kubernetes services by their short names too. */
+function declaredNames(snapshot: Snapshot): readonly string[] {
+  const hosts = new Set(snapshot.clusters.filter(({ declared }) => declared).map(({ service }) => service));
+  // A search through more would cost seconds.
+  if (hosts.size > 500) return [];
+  return [...hosts].flatMap((host) => (host.endsWith('.svc.cluster.local') ? [host.slice(0, host.indexOf('.')), host] : [host]));
 }
 
 /** A short name or a Kubernetes one is meant to be known here; a domain name may well be DNS's. */

@@ -9,6 +9,7 @@ test('edit distance counts replaced, added and missing characters, whatever thei
     ['abc', 'abd', 1],
     ['gatway', 'Gateway', 1],
     ['kitten', 'sitting', 3],
+    ['tiemout', 'timeout', 1],
     ['', 'abc', 3],
   ] as const) {
     assert.equal(editDistance(a, b), distance, `${a} ${b}`);
@@ -21,6 +22,9 @@ test('the nearest word is one that could be meant', () => {
   assert.equal(nearest('VirtualServce', words), 'VirtualService');
   assert.equal(nearest('httproute', words), 'HTTPRoute');
   assert.equal(nearest('Deployment', words), null);
+  assert.equal(nearest('URI', ['uri', 'url']), 'uri');
+  assert.equal(nearest('tiemout', ['timeout', 'time']), 'timeout');
+  assert.equal(nearest('tls', ['tcp', 'http']), null);
   assert.equal(nearest('x'.repeat(1000), words), null);
 });
 

@@ -1,30 +1,35 @@
-/** Edit distance of two short words (Levenshtein), case ignored. Words over 64 characters count as far apart. */
+const maxLength = 64;
+
+/**
+ * How far two short words are apart, case ignored: insertions, deletions, replacements and swaps of neighbours, one each. Words
+ * over 64 characters count as far apart.
+ */
 export function editDistance(a: string, b: string): number {
-  if (a.length > 64 || b.length > 64) return Infinity;
-  const left = a.toLowerCase();
-  const right = b.toLowerCase();
-  let row = Array.from({ length: right.length + 1 }, (_, i) => i);
+  if (a.length > maxLength || b.length > maxLength) return Infinity;
+  const [left, right] = [a.toLowerCase(), b.toLowerCase()];
+  let before: number[] = [];
+  let previous = Array.from({ length: right.length + 1 }, (_, i) => i);
   for (let i = 1; i <= left.length; i++) {
-    const next = [i];
+    const row = [i];
     for (let j = 1; j <= right.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (left[i - 1] === right[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      const replaced = previous[j - 1] + (left[i - 1] === right[j - 1] ? 0 : 1);
+      let cost = Math.min(previous[j] + 1, row[j - 1] + 1, replaced);
+      if (i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1]) cost = Math.min(cost, before[j - 2] + 1);
+      row.push(cost);
     }
-    row = next;
+    [before, previous] = [previous, row];
   }
-  return row[right.length] ?? Infinity;
+  return previous[right.length];
 }
 
-/** The candidate that looks most like `word`, when one is close enough to be a slip of the pen; null otherwise. */
+/** The candidate that `word` probably stands for, or null: the same letters in another case, or at most a third of it mistyped. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.min(3, Math.max(1, Math.floor(word.length / 3))) + 1;
   for (const candidate of candidates) {
+    if (candidate === '' || Math.abs(candidate.length - word.length) >= bestDistance) continue;
     const distance = editDistance(word, candidate);
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { check, fieldName, issue, nearest, withoutNulls } from './check.ts';
+import { check, fieldName, issue, withoutNulls } from './check.ts';
 import type { LocatedDocument } from './dialect.ts';
 
 /** Places are not under test here: the line is the depth of the path, the column 2 for a key. */
@@ -124,12 +124,6 @@ for (const row of rows) {
     assert.equal(value === null, row.expect.length > 0);
   });
 }
-
-test('nearest: case, swaps and short names', () => {
-  assert.equal(nearest('URI', ['uri', 'url']), 'uri');
-  assert.equal(nearest('tiemout', ['timeout', 'time']), 'timeout');
-  assert.equal(nearest('tls', ['tcp', 'http']), null);
-});
 
 test('fieldName writes list positions and odd keys as a reader expects', () => {
   assert.equal(fieldName(['spec', 'http', 0, 'headers', '@request.auth.claims.a']), 'spec.http[0].headers["@request.auth.claims.a"]');

@@ -1,5 +1,6 @@
 /** Schema issues become diagnostics here, for every dialect: code, place, and what to write instead. */
 import { z } from 'zod';
+import { nearest } from '../base/text.ts';
 import type { Diagnostic, ResourceRef } from '../model/diagnostic.ts';
 import { diagnose, type MessageCode } from '../analysis/messages.ts';
 import type { LocatedDocument, Path } from './dialect.ts';
@@ -258,36 +259,6 @@ function show(value: unknown): string {
 
 function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
-/** The known name that `name` probably stands for, or null: same letters in another case, or at most a third of it mistyped. */
-export function nearest(name: string, known: readonly string[]): string | null {
-  const folded = name.toLowerCase();
-  let best: string | null = null;
-  let bestDistance = Math.min(3, Math.max(1, Math.floor(name.length / 3))) + 1;
-  for (const candidate of known) {
-    if (candidate === '' || Math.abs(candidate.length - name.length) >= bestDistance) continue;
-    const distance = candidate.toLowerCase() === folded ? 0 : editDistance(folded, candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Insertions, deletions, substitutions and swaps of neighbours, one each. */
-function editDistance(from: string, to: string): number {
-  let before: number[] = [];
-  let previous = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= from.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const substitution = previous[j - 1] + (from[i - 1] === to[j - 1] ? 0 : 1);
-      let cost = Math.min(previous[j] + 1, row[j - 1] + 1, substitution);
-      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) cost = Math.min(cost, before[j - 2] + 1);
-      row.push(cost);
-    }
-    [before, previous] = [previous, row];
-  }
-  return previous[to.length];
 }
 
 /** A plain object: the shape of every document worth reading. */

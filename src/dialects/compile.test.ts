@@ -169,6 +169,34 @@ test('duplicates, shadows, hosts and endpoints are found across files', async ()
   assert.match(told(diagnostics, 'WR0606')[0], /empty\.test/);
 });
 
+const mistyped: readonly { readonly name: string; readonly text: string; readonly code: string; readonly hint: RegExp }[] = [
+  {
+    name: 'a host of a ServiceEntry',
+    text: `${gateway}---\n${service('shop')}---\n${virtualService('one', '/a', 'shpo.test')}`,
+    code: 'WR0604',
+    hint: /^did you mean 'shop\.test'\? If it is one of yours/,
+  },
+  {
+    name: 'a host like none that is there',
+    text: `${gateway}---\n${service('shop')}---\n${virtualService('one', '/a', 'elsewhere.example')}`,
+    code: 'WR0604',
+    hint: /^If it is one of yours/,
+  },
+  {
+    name: 'a Service of Gateway API',
+    text: 'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: g}], rules: [{backendRefs: [{name: shp, port: 80}]}]}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: {gatewayClassName: weir, listeners: [{name: h, port: 8081, protocol: HTTP}]}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec: {ports: [{port: 80}]}\n',
+    code: 'WR0305',
+    hint: /^did you mean 'shop'\? Or add the Service document/,
+  },
+];
+for (const { name, text, code, hint } of mistyped)
+  test(`what a mistyped name may stand for: ${name}`, async () => {
+    const { diagnostics } = await compile({ 'a.yaml': text });
+    const found = diagnostics.find((one) => one.code === code);
+    assert.match(found?.hint ?? '', hint);
+    assert.equal(found?.severity, hint.source.startsWith('^did') ? 'warning' : 'info');
+  });
+
 test('configuration that serves nothing says so', async () => {
   assert.equal((await compile({})).diagnostics[0].code, 'WR0608');
   const { diagnostics } = await compile({

@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import { diagnose } from '../analysis/messages.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { DialectName } from '../model/origin.ts';
-import { check, isRecord, lazily, nearest, withoutNulls } from './check.ts';
+import { nearest } from '../base/text.ts';
+import { check, isRecord, lazily, withoutNulls } from './check.ts';
 import type { LocatedDocument, Resource } from './dialect.ts';
 import { identify, objectResource, objectsOf, refOf } from './kubernetes-object.ts';
 

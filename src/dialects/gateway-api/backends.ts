@@ -1,4 +1,5 @@
 /** backendRefs as weighted destinations and clusters. */
+import { nearest } from '../../base/text.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { WeightedDestination } from '../../model/route.ts';
 import type { Path, Resource } from '../dialect.ts';
@@ -21,6 +22,8 @@ export interface BackendRef {
 export interface RefProblem {
   readonly reason: 'InvalidKind' | 'RefNotPermitted' | 'BackendNotFound' | 'UnsupportedProtocol';
   readonly message: string;
+  /** A Service that may have been meant. */
+  readonly near?: string;
 }
 
 export interface Backend {
@@ -88,7 +91,10 @@ const hints: Readonly<Record<RefProblem['reason'], string>> = {
 /** The cluster, or why there is none, which has been reported. */
 export function resolveBackend(context: Context, resource: Resource, ref: BackendRef, path: Path, use: BackendUse): Cluster | RefProblem {
   const found = findBackend(context, resource, ref, use);
-  if ('reason' in found) report(context, codes[found.reason], resource, path, found.message, hints[found.reason]);
+  if ('reason' in found) {
+    const hint = found.near === undefined ? hints[found.reason] : `did you mean '${found.near}'? Or ${hints[found.reason]}`;
+    report(context, codes[found.reason], resource, path, found.message, hint);
+  }
   return found;
 }
 
@@ -104,7 +110,11 @@ function findBackend(context: Context, resource: Resource, ref: BackendRef, use:
       message: `no ReferenceGrant in namespace ${namespace} lets ${resource.kind}s of ${from.namespace} refer to Service ${ref.name}`,
     };
   const service = context.services.resolve(`${ref.name}.${namespace}.svc.cluster.local`, namespace);
-  if (service === null) return { reason: 'BackendNotFound', message: `Service ${namespace}/${ref.name} is not in the configuration` };
+  if (service === null) {
+    const near = nearest(ref.name, namesIn(context, namespace));
+    const message = `Service ${namespace}/${ref.name} is not in the configuration`;
+    return { reason: 'BackendNotFound', message, ...(near === null ? {} : { near }) };
+  }
   const number = ref.port ?? 0;
   const ports = service.ports.filter((one) => one.number === number);
   // One number may stand for a port of TCP and for one of UDP.
@@ -118,6 +128,14 @@ function findBackend(context: Context, resource: Resource, ref: BackendRef, use:
   if (unspoken !== null)
     return { reason: 'UnsupportedProtocol', message: `port ${number} of Service ${namespace}/${ref.name} ${unspoken}` };
   return clusterOf(context, service, number, port, use);
+}
+
+function namesIn({ services }: Context, namespace: string): readonly string[] {
+  const end = `.${namespace}.svc.cluster.local`;
+  // A search through more, for each reference that leads nowhere, would cost seconds.
+  return services.all.length > 200
+    ? []
+    : services.all.filter(({ host }) => host.endsWith(end)).map(({ host }) => host.slice(0, -end.length));
 }
 
 /** Only appProtocol binds: a port that is merely named `http2` or `https` gets plain HTTP, as from other gateways. */

@@ -1,5 +1,6 @@
 /** A DestinationRule that cannot be read may ask for TLS: plain text must not go to its host then. */
-import { isRecord, nearest } from '../check.ts';
+import { nearest } from '../../base/text.ts';
+import { isRecord } from '../check.ts';
 import type { Cluster } from '../../model/cluster.ts';
 import type { Resource } from '../dialect.ts';
 import type { ServiceIndex } from '../services.ts';

@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import { tls as nodeTls } from '../../base/late.ts';
 import { defaultServerTls, type ServerTls, type TlsVersion } from '../../model/tls.ts';
-import { fieldName, nearest } from '../check.ts';
+import { nearest } from '../../base/text.ts';
+import { fieldName } from '../check.ts';
 import type { Path, Resource } from '../dialect.ts';
 import type { Credentials } from './credentials.ts';
 import type { Reporter } from './report.ts';

@@ -1,7 +1,8 @@
 /** All Kong entities, found by id or name, and the check that each foreign key has a target. */
 import { diagnose } from '../../analysis/messages.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
-import { fieldName, nearest } from '../check.ts';
+import { nearest } from '../../base/text.ts';
+import { fieldName } from '../check.ts';
 import type { Resource } from '../dialect.ts';
 import { isKongEntity, resourceRef, usable, type Located, type Reference } from './entity.ts';
 import { referenceText, targetKinds } from './references.ts';

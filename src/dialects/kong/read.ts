@@ -2,7 +2,8 @@
 import { hash } from 'node:crypto';
 import { diagnose, type MessageCode } from '../../analysis/messages.ts';
 import type { Diagnostic, ResourceRef } from '../../model/diagnostic.ts';
-import { fieldName, isRecord, nearest, withoutNulls } from '../check.ts';
+import { nearest } from '../../base/text.ts';
+import { fieldName, isRecord, withoutNulls } from '../check.ts';
 import type { LocatedDocument, Path, Resource } from '../dialect.ts';
 import type { KongEntity, Reference } from './entity.ts';
 import { collections, formatVersions, notes, type Collection, type FormatVersion } from './format.ts';

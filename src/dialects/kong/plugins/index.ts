@@ -1,5 +1,5 @@
 /** The open-source plugins of Kong 3.9 (reference: Kong plugin hub), by name. */
-import { nearest } from '../../check.ts';
+import { nearest } from '../../../base/text.ts';
 import { aiPlugins } from './ai.ts';
 import { authPlugins } from './auth.ts';
 import type { PluginFamily, PluginSpec } from './fields.ts';
