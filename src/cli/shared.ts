@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Diagnostic, Severity } from '../model/diagnostic.ts';
 
-/** CONTRACT.md: what the exit status says. */
+/** What the exit status says (docs/reference/cli.md). */
 export const exitCode = { success: 0, findings: 1, usage: 2, unavailable: 3 } as const;
 
 /** `-f PATH`, repeatable; `WEIR_FILE` holds several separated like PATH. */

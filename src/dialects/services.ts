@@ -35,7 +35,7 @@ export interface ServiceDefinition {
 export interface ServiceIndex {
   readonly all: readonly ServiceDefinition[];
   /**
-   * CONTRACT.md: a short name first within the namespace (`name`, `name.ns`, `name.ns.svc` → `name.ns.svc.cluster.local`),
+   * A short name first within the namespace (`name`, `name.ns`, `name.ns.svc` → `name.ns.svc.cluster.local`),
    * then as written, then the longest wildcard. Null: not in the configuration (DNS is next).
    */
   resolve(host: string, namespace: string | null): ServiceDefinition | null;

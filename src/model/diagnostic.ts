@@ -7,7 +7,7 @@ export interface ResourceRef {
   readonly name: string;
 }
 
-/** A problem found in a document: CONTRACT.md, "Input documents". Made only by `diagnose` in analysis/messages.ts. */
+/** A problem found in a document. Made only by `diagnose` in analysis/messages.ts. */
 export interface Diagnostic {
   /** `WRnnnn`; codes are for ever. */
   readonly code: string;

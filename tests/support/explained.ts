@@ -5,7 +5,7 @@ import { backendHeaders, type Arrival, type Exchanged, type Message } from './tr
 
 type Lines = readonly (readonly [name: string, value: string])[];
 
-/** What every request gets on its way, and what differs from one to the next (RFC 9110 section 7.6.1, CONTRACT of forwarding). */
+/** What every request gets on its way, and what differs from one to the next (RFC 9110 section 7.6.1). */
 const ownRequestHeaders =
   /^(host|connection|keep-alive|x-forwarded-.*|x-real-ip|x-request-id|traceparent|tracestate|content-length|transfer-encoding)$/;
 const ownResponseHeaders =

@@ -77,7 +77,7 @@ export interface Candidate {
   readonly origin: Origin;
 }
 
-/** CONTRACT.md, `weir explain --format json`. */
+/** What `weir explain --format json` prints. */
 export interface ExplainResult {
   readonly outcome: Outcome;
   /** What the proxy itself sends; null when it forwards. */

@@ -28,7 +28,7 @@ interface Bound {
 
 /**
  * The listening sockets of one worker. A socket that keeps its address is never closed for an edit: closing a reusePort
- * socket resets what waits in its accept queue (PERFORMANCE.md). A removed one goes on accepting until it has been
+ * socket resets what waits in its accept queue. A removed one goes on accepting until it has been
  * quiet for a while.
  */
 export class Sockets {
