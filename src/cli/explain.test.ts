@@ -222,6 +222,18 @@ test('test tells what failed, where, and which rules were not reached', async ()
   assert.match(stdout, /1 passed, 1 failed/);
 });
 
+test('test does not count what nobody wrote: the routes that services have in the mesh', async (t) => {
+  const service = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: cart}
+spec: {hosts: [cart.test], resolution: STATIC, ports: [{number: 8080, name: http, protocol: HTTP}], endpoints: [{address: 127.0.0.1}]}
+`;
+  writeFileSync(join(folder, 'service.yaml'), service);
+  t.after(() => rmSync(join(folder, 'service.yaml')));
+  const { stdout } = await weir('test', '-f', 'config.yaml', '-f', 'tests.yaml', '-f', 'service.yaml');
+  assert.match(stdout, /Rules that no test reached: 1\n {2}rest /);
+});
+
 test('test --format json', async () => {
   const { code, stdout } = await weir('test', '-f', 'config.yaml', '-f', 'tests.yaml', '--format', 'json');
   assert.equal(code, 1);

@@ -5,6 +5,7 @@ import { compileFiles, defaultOptions } from '../dialects/compile.ts';
 import type { Resource } from '../dialects/dialect.ts';
 import { type RouteTestCase, routeTests } from '../dialects/weir/route-test.ts';
 import type { Origin } from '../model/origin.ts';
+import type { Route } from '../model/route.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { explainerOf, type Explainer, type ExplainResult } from '../proxy/explain.ts';
 import { diagnosticText, exitCode, fileOption, parseLabels, print, wantsColor } from './shared.ts';
@@ -87,9 +88,14 @@ export async function runRouteTests(
     });
   }
   const unreached = snapshot.routes
-    .filter((route) => !reached.has(route.id))
+    .filter((route) => !reached.has(route.id) && !isImplied(route))
     .map(({ name, rule, origin }) => ({ route: name, rule, origin }));
   return { results, unreached: [...unreached, ...unreachedForwards(snapshot, reached)] };
+}
+
+/** The route that a declared service has in the mesh by itself: nobody wrote it. */
+function isImplied({ origin }: Route): boolean {
+  return origin.kind === 'ServiceEntry' || origin.kind === 'Service';
 }
 
 /** Layer 4 routes; several chains may lead to one. What only closes connections is no rule of anybody's. */

@@ -27,7 +27,12 @@ spec:
   htp: []
 `;
 
-for (const [name, text] of Object.entries({ clean, warned, wrong })) writeFileSync(join(directory, `${name}.yaml`), text);
+const service = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: se}
+spec: {hosts: [a.test], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 127.0.0.1}]}
+`;
+for (const [name, text] of Object.entries({ clean, warned, wrong, service })) writeFileSync(join(directory, `${name}.yaml`), text);
 
 function weir(args: readonly string[], input = '', env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
@@ -40,7 +45,13 @@ function weir(args: readonly string[], input = '', env: Record<string, string> =
 }
 
 const rows: readonly { readonly name: string; readonly args: readonly string[]; readonly status: number; readonly says: RegExp }[] = [
-  { name: 'a sound file', args: ['-f', 'clean.yaml'], status: 0, says: /1 listener/ },
+  { name: 'a sound file', args: ['-f', 'clean.yaml'], status: 0, says: /^valid: 1 listener, 0 routes, 0 clusters$/m },
+  {
+    name: 'a service of the mesh',
+    args: ['-f', 'clean.yaml', '-f', 'service.yaml'],
+    status: 0,
+    says: /^valid: 1 listener and the mesh, 1 route, 1 cluster$/m,
+  },
   { name: 'warnings only', args: ['-f', 'warned.yaml'], status: 0, says: /^warned\.yaml:\d+:\d+ warning WR0604 .*\n {2}hint: / },
   { name: 'warnings with --strict', args: ['-f', 'warned.yaml', '--strict'], status: 1, says: /0 errors, 1 warning/ },
   { name: 'an error', args: ['-f', 'wrong.yaml'], status: 1, says: /^wrong\.yaml:12:3 error WR0104 /m },

@@ -38,7 +38,8 @@ async function validate(options: ValidateOptions): Promise<void> {
     errors,
     warnings,
     infos: countBy(diagnostics, 'info'),
-    listeners: snapshot.listeners.length,
+    listeners: snapshot.listeners.filter(({ kind }) => kind === 'gateway').length,
+    mesh: snapshot.listeners.some(({ kind }) => kind === 'mesh'),
     routes: snapshot.routes.length,
     clusters: snapshot.clusters.length,
   };
@@ -59,14 +60,17 @@ function report(
     readonly errors: number;
     readonly warnings: number;
     readonly listeners: number;
+    /** There is something to see for callers inside the mesh, too. */
+    readonly mesh: boolean;
     readonly routes: number;
     readonly clusters: number;
   },
 ): string {
   const color = wantsColor(process.stdout);
   const findings = diagnostics.map((diagnostic) => diagnosticText(diagnostic, color)).join('');
-  const { errors, warnings, listeners, routes, clusters } = summary;
-  const parts = `${count(listeners, 'listener')}, ${count(routes, 'route')}, ${count(clusters, 'cluster')}`;
+  const { errors, warnings, listeners, mesh, routes, clusters } = summary;
+  const places = [...(listeners > 0 || !mesh ? [count(listeners, 'listener')] : []), ...(mesh ? ['the mesh'] : [])].join(' and ');
+  const parts = `${places}, ${count(routes, 'route')}, ${count(clusters, 'cluster')}`;
   const verdict = errors + warnings === 0 ? 'valid' : `${count(errors, 'error')}, ${count(warnings, 'warning')}`;
   return `${findings}${verdict}: ${parts}\n`;
 }
