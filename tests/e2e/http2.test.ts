@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { flag, frameType, get } from '../support/h2-frames.ts';
+import { block, flag, frame, frameType, get } from '../support/h2-frames.ts';
 import { ask, frames, replyOf, securedRig, session } from '../support/http2.ts';
 import { answering } from '../support/raw.ts';
 
@@ -69,6 +69,23 @@ await test('bodies: with and without a length, empty, and none', async (t) => {
     (await rig.rig.logged(5)).map((line) => line['bytes_received']),
     [3, 3, 0, 0, 0],
   );
+});
+
+await test('a body that ends without a byte while the upstream is being connected to ends there too', async (t) => {
+  const seen: string[] = [];
+  const rig = await securedRig(t, (connection) => {
+    connection.socket.on('data', () => {
+      if (!connection.received.endsWith('0\r\n\r\n')) return;
+      seen.push(connection.received);
+      connection.socket.write(ok());
+    });
+  });
+  const client = await frames(rig);
+  const post = get().map(([name, value]): [string, string] => [name, name === ':method' ? 'POST' : value]);
+  client.send(frame(frameType.headers, flag.endHeaders, 1, block(post)), frame(frameType.data, flag.endStream, 1));
+  assert.ok((await client.frame(({ type, stream }) => type === frameType.headers && stream === 1)) !== null);
+  assert.match(seen[0], /transfer-encoding: chunked\r\n\r\n0\r\n\r\n$/);
+  client.socket.destroy();
 });
 
 await test('responses without a body, to HEAD, and of unknown length', async (t) => {

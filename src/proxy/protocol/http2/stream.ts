@@ -166,6 +166,8 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     this.reading = true;
     stream.on('data', this.onData);
     stream.on('end', this.onEnd);
+    // A body that ends without a byte is at its end whether somebody listens or not.
+    if (stream.readableEnded) this.onEnd();
   }
 
   resumeBody(): void {
