@@ -59,13 +59,13 @@ let lanes = 0;
 
 /** A worker of its own, with one listener of each kind and one cluster, that runs cases one after the other. */
 export class Lane {
-  private readonly worker: WorkerRuntime;
-  private readonly listeners: Readonly<Record<ProxyCase['listener'], ListenerRuntime>>;
+  protected readonly worker: WorkerRuntime;
+  protected readonly listeners: Readonly<Record<ProxyCase['listener'], ListenerRuntime>>;
   private readonly faults: string[] = [];
-  private ended: Ended[] = [];
-  private peers: BackendPeer[] = [];
+  protected ended: Ended[] = [];
+  protected peers: BackendPeer[] = [];
   private answers = 0;
-  private running: ProxyCase | null = null;
+  protected running: ProxyCase | null = null;
   private connections = 0;
 
   constructor() {

@@ -151,8 +151,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
         return;
       case 'linger':
       case 'closed':
-        this.drained += chunk.length;
-        if (this.drained > drainBytes) this.socket.destroy();
+        this.linger.hasRead = true;
     }
   }
 
@@ -377,7 +376,6 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     if (this.state === 'closed' || this.state === 'linger') return;
     this.input.drop();
     this.state = 'linger';
-    this.drained = 0;
     this.worker.staging.flushPosted();
     this.socket.end();
     if (this.clientEnded) return this.socket.destroySoon();
@@ -474,6 +472,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
       case 'linger':
         return this.worker.wheel.arm(this.deadline, this.linger.next(this.wire, now, this.at.config.limits.streamIdleTimeoutMs));
       case 'drain':
+        return this.finishConnection();
       case 'closed':
         this.socket.destroy();
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Linger, lingerMs } from './state.ts';
+import { Linger, lingerMs, maxLingerMs } from './state.ts';
 
 /** A socket whose queue is what the test says. */
 class Queue {
@@ -41,4 +41,27 @@ await test('without an idle limit it waits for as long as there is something to 
   socket.unsent = 1;
   linger.begin(socket, 0);
   assert.equal(linger.next(socket, 1e9, 0), 1e9 + lingerMs);
+});
+
+await test('a client that goes on sending is read for longer, but not for ever', () => {
+  const socket = new Queue();
+  const linger = new Linger();
+  linger.begin(socket, 0);
+  let now = 1000;
+  for (; now < maxLingerMs; now += 1000) {
+    linger.hasRead = true;
+    assert.equal(linger.next(socket, now, 5000), now + lingerMs);
+  }
+  linger.hasRead = true;
+  assert.equal(linger.next(socket, now, 5000), Infinity);
+  assert.equal(socket.destroyed, true);
+});
+
+await test('a client that has sent its last is waited for no longer', () => {
+  const socket = new Queue();
+  const linger = new Linger();
+  linger.begin(socket, 0);
+  linger.hasRead = true;
+  assert.equal(linger.next(socket, 1000, 5000), 1000 + lingerMs);
+  assert.equal(linger.next(socket, 2000, 5000), Infinity);
 });
