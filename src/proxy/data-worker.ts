@@ -25,6 +25,8 @@ import type { TlsFailureKind } from './upstream/tls/failure.ts';
 const tickMs = 50;
 /** A drain ends when nothing has been asked for this long. */
 const drainQuietMs = 500;
+/** Longest wait for sockets that were closed at the end of a drain to say so. */
+const lastWordsMs = 1000;
 
 /** One data worker: its sockets, the snapshot it serves, and everything that outlives a snapshot. */
 export class DataWorker implements WorkerRuntime {
@@ -180,11 +182,18 @@ export class DataWorker implements WorkerRuntime {
         this.sockets.closeAll();
         this.udp.closeAll();
         for (const runtime of this.listeners.values()) for (const connection of runtime.connections) connection.close();
-        this.telemetry.flush();
-        this.send({ type: 'drained' });
+        this.endDrain(performance.now() + lastWordsMs);
       });
     };
     const timer = setInterval(check, 25);
+  }
+
+  /** A socket closes in a later turn, and only then stands in log and metrics what it was cut from. */
+  private endDrain(last: number): void {
+    for (const runtime of this.listeners.values())
+      if (runtime.connections.size > 0 && performance.now() < last) return void setTimeout(() => this.endDrain(last), 5);
+    this.telemetry.flush();
+    this.send({ type: 'drained' });
   }
 
   /** Whether any client has sent a part of a request, or has not yet taken its last answer. */

@@ -156,3 +156,33 @@ await test('streams of Gateway API in the real program', { timeout: 60_000 }, as
     ],
   );
 });
+
+await test('what a drain cuts at its end stands in the log', { timeout: 30_000 }, async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'weir-l4-'));
+  const backend = await RawBackend.start(({ socket }) => socket.on('data', (text) => socket.write(text, 'latin1')));
+  const listen = await freePort();
+  const file = join(directory, 'config.yaml');
+  const log = join(directory, 'access.log');
+  writeFileSync(
+    file,
+    `apiVersion: weir.dev/v1
+kind: Listener
+metadata: {name: db}
+spec: {port: ${listen}, protocol: TCP, forward: {destinations: [{host: 127.0.0.1, port: ${backend.port}}]}}
+`,
+  );
+  const program = await Program.start(file, { drainTimeout: '100ms', args: ['--access-log', log, '--log-format', 'json'] });
+  t.after(async () => {
+    await program.kill();
+    backend.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const db = await RawClient.connect(listen);
+  db.send('select 1');
+  assert.equal(await db.until((text) => text === 'select 1'), 'select 1');
+  process.kill(program.pid, 'SIGTERM');
+  await program.until(() => program.exit !== null);
+  assert.deepEqual(program.exit, { code: 0, signal: null });
+  const line: Record<string, unknown> = JSON.parse(readFileSync(log, 'utf8'));
+  assert.deepEqual([line['protocol'], line['bytes_sent'], line['response_code_details']], ['TCP', 8, 'drained']);
+});
