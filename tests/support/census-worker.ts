@@ -1,4 +1,6 @@
 /** A data worker's thread that can be asked what it holds: a rig's `entry`. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Deadline } from '../../src/base/wheel.ts';
 import type { FromWorker, ToWorker } from '../../src/model/events.ts';
@@ -16,6 +18,14 @@ export interface Census {
   readonly resources: Readonly<Record<string, number>>;
 }
 
+/** What it needs, after a collection. */
+export interface Memory {
+  readonly type: 'memory';
+  readonly heapMiB: number;
+  /** Outside the heap. */
+  readonly buffersMiB: number;
+}
+
 const port = parentPort;
 if (port === null) throw new Error('census-worker runs as a worker thread only');
 
@@ -23,10 +33,15 @@ const data: WorkerData = workerData;
 const worker = new DataWorker(data, (message: FromWorker, transfer: readonly ArrayBuffer[] = []) =>
   port.postMessage(message, [...transfer]),
 );
-port.on('message', (message: ToWorker | { readonly type: 'census' }) => {
-  if (message.type !== 'census') return worker.onMessage(message);
+port.on('message', (message: ToWorker | { readonly type: 'census' } | { readonly type: 'memory' }) => {
+  if (message.type !== 'census' && message.type !== 'memory') return worker.onMessage(message);
   // What was begun in this turn ends first.
-  setImmediate(() => port.postMessage(census()));
+  setImmediate(() => {
+    if (message.type === 'census') return port.postMessage(census());
+    // The first collection tells what else can go.
+    collect();
+    setImmediate(() => port.postMessage(memory()));
+  });
 });
 process.on('uncaughtException', (error) => worker.onFault(error));
 process.on('unhandledRejection', (error) => worker.onFault(error));
@@ -35,6 +50,18 @@ function census(): Census {
   const resources: Record<string, number> = {};
   for (const name of process.getActiveResourcesInfo().toSorted()) if (name !== 'Immediate') resources[name] = (resources[name] ?? 0) + 1;
   return { type: 'census', deadlines: countDeadlines(), exchanges: worker.active, resources };
+}
+
+function collect(): void {
+  setFlagsFromString('--expose-gc');
+  const run: () => void = runInNewContext('gc');
+  run();
+}
+
+function memory(): Memory {
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return { type: 'memory', heapMiB: heapUsed / 2 ** 20, buffersMiB: arrayBuffers / 2 ** 20 };
 }
 
 function countDeadlines(): number {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import type { Snapshot } from '../../src/model/snapshot.ts';
-import type { Census } from './census-worker.ts';
+import type { Census, Memory } from './census-worker.ts';
 import { eventually } from './program.ts';
 import { Rig, type RigOptions } from './rig.ts';
 
@@ -51,15 +51,15 @@ function openSockets(): number {
   return count;
 }
 
-function askCensus(worker: Worker): Promise<Census> {
+function ask<Answer extends Census | Memory>(worker: Worker, type: Answer['type']): Promise<Answer> {
   return new Promise((resolve) => {
-    const listen = (message: Census | { readonly type: 'other' }): void => {
-      if (message.type !== 'census') return;
+    const listen = (message: Answer): void => {
+      if (message.type !== type) return;
       worker.off('message', listen);
       resolve(message);
     };
     worker.on('message', listen);
-    worker.postMessage({ type: 'census' });
+    worker.postMessage({ type });
   });
 }
 
@@ -93,9 +93,15 @@ export class CutRig {
   }
 
   private async levels(): Promise<unknown> {
-    const census = await askCensus(this.rig.workers[0]);
+    const census = await ask<Census>(this.rig.workers[0], 'census');
     const active = Object.fromEntries(gauges.map((name) => [name, this.rig.metric(name)]));
     return { ...census, ...active, upstream: await this.rig.activeUpstream(), sockets: openSockets() };
+  }
+
+  /** What the worker needs, after a collection, MiB. */
+  async memory(): Promise<number> {
+    const { heapMiB, buffersMiB } = await ask<Memory>(this.rig.workers[0], 'memory');
+    return heapMiB + buffersMiB;
   }
 
   /** All that was opened is closed: sockets, deadlines, exchanges, gauges are what they were. */

@@ -140,6 +140,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     this.streams.delete(stream);
     if (this.streams.size === 0) this.idleSince = performance.now();
     if (this.pool.length < maxFree) this.pool.push(stream);
+    // A frame that will never be whole keeps node:http2 from seeing that nothing more is to come.
+    if (this.clientEnded && this.streams.size === 0) this.close();
   }
 
   /** Time limits, and whether what arrives is worth its work. */
