@@ -13,6 +13,9 @@ interface Failure {
   readonly error: unknown;
 }
 
+/** What waits for something that never comes ends as a failure, not with the patience of whoever started it, ms. */
+const timeout = 600_000;
+
 const files = process.argv.slice(2);
 const started = performance.now();
 const failures: Failure[] = [];
@@ -28,7 +31,7 @@ function nested(error: unknown): boolean {
   return error instanceof Error && 'failureType' in error && error.failureType === 'subtestsFailed';
 }
 
-const stream = run({ files, concurrency: Math.max(2, availableParallelism()) });
+const stream = run({ files, timeout, concurrency: Math.max(2, availableParallelism()) });
 stream.on('test:pass', (test) => {
   if (test.details.type === 'suite') return;
   if (test.skip === undefined || test.skip === false) passed++;
