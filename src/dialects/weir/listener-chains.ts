@@ -26,7 +26,8 @@ export interface Misfit {
 }
 
 /** Null: the spec fits together. */
-export function misfit({ address, port, protocol, tls, forward, detectTimeoutMs, routesFrom: _from }: ListenerSpec): Misfit | null {
+export function misfit(spec: ListenerSpec): Misfit | null {
+  const { address, port, protocol, tls, forward, detectTimeoutMs } = spec;
   const unix = address?.startsWith('unix://') === true;
   if ((port === 0) !== unix)
     return {
@@ -74,7 +75,25 @@ export function misfit({ address, port, protocol, tls, forward, detectTimeoutMs,
     };
   if (layer4 && detectTimeoutMs !== undefined)
     return { path: ['detectTimeoutMs'], message: `${protocol} has no protocol to look for`, hint: 'write protocol: HTTP' };
-  return null;
+  return layer4 ? unusedOnLayer4(spec) : null;
+}
+
+/** A field that bytes and datagrams make no use of: nobody should trust in it. */
+function unusedOnLayer4({ protocol, hostnames, http2, canonicalisation, limits = {}, ...spec }: ListenerSpec): Misfit | null {
+  const { trustedHops, trustedCidrs, proxyProtocol } = spec;
+  const isUdp = protocol === 'UDP';
+  const limit = Object.keys(limits).find((name) => name !== 'maxConnections' && (isUdp || name !== 'headTimeoutMs'));
+  const rows: readonly (readonly [unused: boolean, path: Path, hint: string])[] = [
+    [protocol !== 'TLS' && hostnames !== undefined, ['hostnames'], 'names are told apart on HTTP, HTTPS and TLS'],
+    [http2 !== undefined, ['http2'], 'leave it out'],
+    [canonicalisation !== undefined, ['canonicalisation'], 'leave it out'],
+    [isUdp && proxyProtocol !== undefined, ['proxyProtocol'], 'PROXY headers are read from connections: leave it out'],
+    [trustedHops > 0, ['trustedHops'], 'it is about X-Forwarded-For: leave it out'],
+    [trustedCidrs.length > 0 && (isUdp || proxyProtocol !== 'optional'), ['trustedCidrs'], 'it goes with proxyProtocol: optional'],
+    [limit !== undefined, ['limits', limit ?? ''], 'idle time and connections of a route stand under forward'],
+  ];
+  const [, path, hint] = rows.find(([unused]) => unused) ?? [];
+  return path === undefined || hint === undefined ? null : { path, message: `${protocol} makes no use of spec.${path.join('.')}`, hint };
 }
 
 /** The parts of the model's listener that TLS and layer 4 decide. */

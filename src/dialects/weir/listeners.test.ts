@@ -170,6 +170,54 @@ const rows: readonly {
     listener: [],
     told: ['WR0504 a Unix socket has no port'],
   },
+  {
+    name: 'hostnames on TCP',
+    spec: 'port: 1, protocol: TCP, hostnames: [a.example], forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 TCP makes no use of spec.hostnames'],
+  },
+  {
+    name: 'http2 on TCP',
+    spec: 'port: 1, protocol: TCP, http2: true, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 TCP makes no use of spec.http2'],
+  },
+  {
+    name: 'canonicalisation on TLS',
+    spec: 'port: 1, protocol: TLS, tls: {mode: Passthrough}, canonicalisation: {mergeSlashes: false}, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 TLS makes no use of spec.canonicalisation'],
+  },
+  {
+    name: 'proxyProtocol on UDP',
+    spec: 'port: 1, protocol: UDP, proxyProtocol: required, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 UDP makes no use of spec.proxyProtocol'],
+  },
+  {
+    name: 'trustedHops on TCP',
+    spec: 'port: 1, protocol: TCP, trustedHops: 1, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 TCP makes no use of spec.trustedHops'],
+  },
+  {
+    name: 'trustedCidrs on TCP',
+    spec: 'port: 1, protocol: TCP, trustedCidrs: [10.0.0.0/8], forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 TCP makes no use of spec.trustedCidrs'],
+  },
+  {
+    name: 'limits.maxConnectionMs on TCP',
+    spec: 'port: 1, protocol: TCP, limits: {headTimeoutMs: 1, maxConnectionMs: 1}, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 TCP makes no use of spec.limits.maxConnectionMs'],
+  },
+  {
+    name: 'limits.headTimeoutMs on UDP',
+    spec: 'port: 1, protocol: UDP, limits: {maxConnections: 1, headTimeoutMs: 1}, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 UDP makes no use of spec.limits.headTimeoutMs'],
+  },
 ];
 
 for (const row of rows)
