@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { domainToASCII } from 'node:url';
 
 /** Host and port of a request, in one form. */
 export interface Authority {
@@ -35,6 +36,28 @@ export function parseAuthority(text: string): Authority | null {
   lastText = text;
   last = authority;
   return authority;
+}
+
+/** Characters of an authority (RFC 3986 §3.2.2 and port, without userinfo). */
+const SENDABLE = /^[A-Za-z0-9._~!$&'()*+,;=:[\]%-]*$/;
+let lastNamed = '';
+let lastSendable = '';
+
+/**
+ * An authority that configuration names, as it may stand in a message: a name beyond ASCII in its ASCII form (RFC 5890), '' for what is
+ * none and would break the message.
+ */
+export function sendableAuthority(text: string): string {
+  if (text === lastNamed) return lastSendable;
+  lastNamed = text;
+  lastSendable = SENDABLE.test(text) ? text : inAscii(text);
+  return lastSendable;
+}
+
+function inAscii(text: string): string {
+  const [, name = '', port = ''] = /^([^:/?#@\\\s\p{Cc}]+)(:\d{1,5})?$/u.exec(text) ?? [];
+  const ascii = domainToASCII(name);
+  return ascii !== '' && SENDABLE.test(ascii) ? ascii + port : '';
 }
 
 function read(text: string): Authority | null {

@@ -1,6 +1,7 @@
 import type { RedirectAction } from '../model/route.ts';
+import { sendableAuthority } from './authority.ts';
 import type { RequestView } from './request.ts';
-import { rewritePath } from './rewrite.ts';
+import { redirectPath } from './rewrite.ts';
 
 /**
  * Value of the Location header. `matched` as in rewritePath; `listenerPort` is the one configured.
@@ -8,8 +9,8 @@ import { rewritePath } from './rewrite.ts';
  */
 export function redirectLocation(action: RedirectAction, view: RequestView, matched: number, listenerPort: number): string {
   const scheme = action.scheme ?? view.scheme;
-  const host = action.host ?? view.host;
-  const target = view.path === '*' ? '/' : action.path === undefined ? view.path : rewritePath(action.path, view.path, matched);
+  const host = action.host === undefined ? view.host : sendableAuthority(action.host);
+  const target = view.path === '*' ? '/' : action.path === undefined ? view.path : redirectPath(action.path, view.path, matched);
   const query = action.stripQuery === true || view.query === '' || target.includes('?') ? '' : `?${view.query}`;
   return `${scheme}://${host}${portSuffix(action, scheme, view, listenerPort)}${target}${query}`;
 }

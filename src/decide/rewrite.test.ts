@@ -105,6 +105,20 @@ const others: readonly {
     result: '/b-x/y',
   },
   { name: 'asterisk form', rewrite: { kind: 'full', path: '/new' }, path: '*', matched: 0, result: '*' },
+  {
+    name: 'what no target may hold goes out as escapes',
+    rewrite: { kind: 'full', path: '/\u010daj \r\nX: y#\ud800' },
+    path: '/a',
+    matched: 0,
+    result: '/%C4%8Daj%20%0D%0AX:%20y%23%EF%BF%BD',
+  },
+  {
+    name: 'what a pattern puts in, too; escapes stay',
+    rewrite: { kind: 'regex', pattern: '^/a/(.*)', substitution: '/\u010a%20\\1' },
+    path: '/a/x',
+    matched: 0,
+    result: '/%C4%8A%20x',
+  },
 ];
 for (const row of others) {
   test(`rewrite: ${row.name}`, () => assert.equal(rewritePath(row.rewrite, row.path, row.matched), row.result));

@@ -5,11 +5,29 @@ import { noRegex } from './strings.ts';
 /** Patterns of rewrites in use, compiled at first use; they go with the snapshot that holds the rewrite. */
 const patterns = new WeakMap<PathRewrite, CompiledRegex>();
 
+/** What no request target may hold as it is. */
+const UNSENT = /[^\x21-\x7e]+|#/g;
+/** A Location may have a fragment. */
+const UNSENT_IN_LOCATION = /[^\x21-\x7e]+/g;
+
 /**
  * The new path: begins with `/`, except `*`. `path` is the canonical one without query; `matched` is what the winning
- * match's path condition covered, in characters.
+ * match's path condition covered, in characters. What configuration brings along and no target may hold goes out as escapes.
  */
 export function rewritePath(rewrite: PathRewrite, path: string, matched: number): string {
+  return escapeAll(rewritten(rewrite, path, matched), UNSENT);
+}
+
+/** The same for a Location. */
+export function redirectPath(rewrite: PathRewrite, path: string, matched: number): string {
+  return escapeAll(rewritten(rewrite, path, matched), UNSENT_IN_LOCATION);
+}
+
+function escapeAll(text: string, unsent: RegExp): string {
+  return text.replace(unsent, (found) => Buffer.from(found).toString('hex').toUpperCase().replace(/../g, '%$&'));
+}
+
+function rewritten(rewrite: PathRewrite, path: string, matched: number): string {
   // The asterisk-form names the server and no path (RFC 9112 section 3.2.4).
   if (path === '*') return path;
   const result = apply(rewrite, path, matched);

@@ -2,6 +2,7 @@
  * What would happen to a request, and why. Walks the stages of pipeline.ts with the same parser, canonicaliser,
  * tables, chains and deciders, on a limit store that takes nothing; sends nothing.
  */
+import { sendableAuthority } from '../decide/authority.ts';
 import { applyUnderscores, canonicalise } from '../decide/canonical.ts';
 import { reaches } from '../decide/chain.ts';
 import { type LimitStore, OfflineLimitStore } from '../decide/limit.ts';
@@ -313,6 +314,10 @@ class Walk {
   }
 
   private authorityFor(hit: RouteHit, destination: DestinationRuntime | undefined): string {
+    return sendableAuthority(this.namedAuthority(hit, destination));
+  }
+
+  private namedAuthority(hit: RouteHit, destination: DestinationRuntime | undefined): string {
     const rewrite: HostRewrite | undefined = destination?.spec.hostRewrite ?? hit.payload.forward?.hostRewrite;
     // Host leaves as it came: only routing folds its case and drops a last dot.
     const { host } = this.head;

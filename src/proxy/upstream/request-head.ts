@@ -1,3 +1,4 @@
+import { sendableAuthority } from '../../decide/authority.ts';
 import type { HostRewrite } from '../../model/route.ts';
 import type { Exchange } from '../protocol/exchange.ts';
 import type { ClusterState } from './cluster-state.ts';
@@ -37,6 +38,11 @@ export function stageRequestHead(x: Exchange, cluster: ClusterState | null, endp
 
 /** Null: the client's Host line goes on as it is. */
 export function hostToSend(x: Exchange, cluster: ClusterState | null, endpoint: EndpointState | null): string | null {
+  const host = hostOf(x, cluster, endpoint);
+  return host === null ? null : sendableAuthority(host);
+}
+
+function hostOf(x: Exchange, cluster: ClusterState | null, endpoint: EndpointState | null): string | null {
   const rewrite: HostRewrite | undefined = x.destination?.spec.hostRewrite ?? x.hit?.payload.forward?.hostRewrite;
   const config = cluster?.config;
   // An HTTP/1.0 client may name no host; what we send is HTTP/1.1 and must.

@@ -302,10 +302,8 @@ export class Fields implements Headers {
    */
   put(name: string, value: string): boolean {
     const { lower, isToken: canBeSent } = nameOf(name);
-    if (!canBeSent) return false;
-    const width = valueWidth(value);
-    if (width < 0) return false;
-    const sent = width > 0xff ? Buffer.from(value, 'utf8').latin1Slice() : value;
+    const sent = canBeSent ? sentValue(value) : null;
+    if (sent === null) return false;
     const i = this.addedCount++;
     this.addedNames[i] = name;
     this.addedLower[i] = lower;
@@ -427,6 +425,13 @@ export function isToken(name: string): boolean {
     if (c > 0x7e || TOKEN[c] === 0) return false;
   }
   return name.length !== 0;
+}
+
+/** A value with one character for each byte that is sent: UTF-8 where it has characters above U+00FF. Null: it cannot be sent. */
+export function sentValue(value: string): string | null {
+  const width = valueWidth(value);
+  if (width < 0) return null;
+  return width > 0xff ? Buffer.from(value, 'utf8').latin1Slice() : value;
 }
 
 /** Largest character code of a value; -1 when it contains a control character and cannot be sent. */

@@ -3,6 +3,7 @@ import type { RenderedReply } from '../../reply.ts';
 import type { Staging } from '../../upstream/buffers.ts';
 import type { Wire } from '../../upstream/wire.ts';
 import { copyBytes, dateHeader, statusLine, writeAscii, writeHex } from './encode.ts';
+import { isToken, sentValue } from './fields.ts';
 import type { ResponseHead } from './head.ts';
 import type { Trailers } from './trailers.ts';
 
@@ -156,5 +157,6 @@ export class ResponseWriter implements ResponseOutput {
 
 /** A line of text, or nothing when it could break the message. */
 export function headerLine(name: string, value: string): string {
-  return /[\r\n\0]/.test(value) || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) ? '' : `${name}: ${value}\r\n`;
+  const sent = isToken(name) ? sentValue(value) : null;
+  return sent === null ? '' : `${name}: ${sent}\r\n`;
 }

@@ -46,6 +46,12 @@ describe('response fields', () => {
     ] as const;
     replyFields({ status: 301, headers, body: Buffer.from('moved') }, 'X-Line: v: w\r\nkeep-alive: 1\r\n', out);
     assert.deepEqual(out, [':status', '301', 'location', '/x', 'x-line', 'v: w', 'content-length', '5']);
+    const text = [
+      ['x-a', '\u010daj'],
+      ['x-b', 'a\u0001b'],
+    ] as const;
+    replyFields({ status: 200, headers: text, body: Buffer.alloc(0) }, '', out);
+    assert.deepEqual(out, [':status', '200', 'x-a', '\u00c4\u008daj', 'content-length', '0'], 'UTF-8, and no control characters');
     replyFields({ status: 304, headers: [], body: Buffer.alloc(0) }, '', out);
     assert.deepEqual(out, [':status', '304']);
   });

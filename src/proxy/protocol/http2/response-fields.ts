@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { RenderedReply } from '../../reply.ts';
 import type { Fields } from '../http1/fields.ts';
-import { isToken } from '../http1/fields.ts';
+import { isToken, sentValue } from '../http1/fields.ts';
 import { isConnectionHeader } from './request-lines.ts';
 
 /** What an HTTP/2 response cannot carry: connection-specific fields, and TE, which is a request's (RFC 9113 §8.2.2). */
@@ -58,6 +58,7 @@ export function replyFields(reply: RenderedReply, lines: string, out: string[]):
 function push(out: string[], name: string, value: string): void {
   const lower = name.toLowerCase();
   // A length of a filter's own making must not contradict the body's.
-  if (!isToken(lower) || isForbidden(lower) || lower === 'content-length' || /[\r\n\0]/.test(value)) return;
-  out.push(lower, value);
+  const sent = sentValue(value);
+  if (sent === null || !isToken(lower) || isForbidden(lower) || lower === 'content-length') return;
+  out.push(lower, sent);
 }
