@@ -3,7 +3,7 @@ import { Seat } from '../protocol/http1/seat.ts';
 import { serveHttp2 } from '../protocol/http2/server.ts';
 import { serveTcp } from '../protocol/tcp/server.ts';
 import type { WorkerRuntime } from '../runtime.ts';
-import { readInto } from './accepted.ts';
+import { readInto, socketOf } from './accepted.ts';
 import type { ClientConnection } from './client.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
 
@@ -34,4 +34,13 @@ export function serveHttp1(
   if (own !== null) return;
   socket.on('data', (chunk: Buffer) => seat.onChunk(chunk));
   socket.resume();
+}
+
+/** A plain connection that node:net has made no socket of. */
+export function serveHandle(worker: WorkerRuntime, at: ListenerRuntime, handle: Parameters<typeof socketOf>[0]): void {
+  const connection = at.connection(worker);
+  const { shared } = worker.reads;
+  const seat = new Seat(worker, at, null, connection);
+  const own = socketOf(handle, shared, (bytes) => (seat.connection ?? seat).onShared(shared, bytes));
+  connection.attach(own, null, seat);
 }

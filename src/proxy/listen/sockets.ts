@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:net';
 import type { Binding } from '../../model/events.ts';
 import type { WorkerRuntime } from '../runtime.ts';
-import { serveHttp1 } from './dispatch.ts';
+import { takeHandles } from './accepted.ts';
+import { serveHandle, serveHttp1 } from './dispatch.ts';
 import { Intake } from './intake.ts';
 import type { Gate } from './gate.ts';
 import type { ListenerRuntime } from './listener-runtime.ts';
@@ -75,13 +76,8 @@ export class Sockets {
     server.on('connection', (socket) => {
       entry.lastAccept = performance.now();
       const { runtime: at } = entry;
-      const refusal = this.gate.refusal(at);
-      if (refusal !== null) {
-        this.worker.telemetry.connectionRefused(at.name, refusal);
-        socket.destroy();
-        return;
-      }
-      if (at.isPlain) serveHttp1(this.worker, at, socket, null);
+      if (!this.admits(entry)) socket.destroy();
+      else if (at.isPlain) serveHttp1(this.worker, at, socket, null);
       else new Intake(this.worker, at, socket).begin();
     });
     return new Promise((resolve) => {
@@ -90,11 +86,30 @@ export class Sockets {
       const place = path === null ? { host: binding.address, port: binding.port, reusePort: true } : { path };
       server.listen({ ...place, backlog, exclusive: true }, () => {
         server.removeAllListeners('error');
+        takeHandles(server, (handle) => this.take(entry, handle));
         server.on('error', (error) => this.worker.onFault(error));
         this.bound.set(key, entry);
         resolve(null);
       });
     });
+  }
+
+  private admits({ runtime: at }: Bound): boolean {
+    const refusal = this.gate.refusal(at);
+    if (refusal !== null) this.worker.telemetry.connectionRefused(at.name, refusal);
+    return refusal === null;
+  }
+
+  /** Most connections are plain from their first byte and need no socket but ours. False: this one is not. */
+  private take(entry: Bound, handle: Parameters<typeof serveHandle>[2]): boolean {
+    entry.lastAccept = performance.now();
+    if (!entry.runtime.isPlain) return false;
+    if (!this.admits(entry)) handle.close();
+    else {
+      handle.setNoDelay(true);
+      serveHandle(this.worker, entry.runtime, handle);
+    }
+    return true;
   }
 
   private retire(entry: Bound): void {
