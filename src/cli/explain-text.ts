@@ -85,7 +85,9 @@ function destinationText(one: ExplainedDestination, paint: Paint): string {
         : ` → ${addresses.join(', ')}${more}`
       : ` → ${one.status === 0 ? 'closed' : one.status}: ${one.reason ?? ''}`;
   const own = [
+    one.proxyProtocol === undefined ? '' : `PROXY ${one.proxyProtocol}`,
     one.tls === undefined ? '' : tlsText(one.tls),
+    one.protocol === undefined ? '' : one.protocol === 'http2' ? 'HTTP/2' : 'HTTP/2 or HTTP/1.1 by ALPN',
     one.path === undefined ? '' : `path ${one.path}`,
     one.authority === undefined ? '' : `authority ${one.authority}`,
     ...(one.headers === undefined ? [] : changeLines(one.headers)),

@@ -429,3 +429,43 @@ test('state: a name that DNS does not know is answered 503', async () => {
   const result = await explainer.explain({ method: 'GET', url: 'http://a.test/', headers: [] });
   assert.deepEqual([result.outcome, result.status, result.flags], ['error', 503, ['NC']]);
 });
+
+test("to a gRPC request the proxy's own answers are in gRPC's words", async () => {
+  const grpc: Partial<ExplainRequest> = { headers: [['content-type', 'application/grpc+proto']] };
+  const none = await explain(snapshotOf(forward([to('a')]), {}, [cluster('a', { endpoints: [] })]), grpc);
+  const told = { 'content-type': 'application/grpc', 'grpc-status': '14' };
+  assert.deepEqual([none.outcome, none.status, none.flags, none.response.headers.set], ['error', 200, ['UH'], told]);
+  const unknown = await explain(snapshotOf(forward([to('a')]), {}, [], { path: { kind: 'exact', value: '/other' } }), grpc);
+  assert.deepEqual([unknown.outcome, unknown.status, unknown.response.headers.set['grpc-status']], ['not-found', 200, '12']);
+  const sent = await explain(snapshotOf(forward([to('a')])), grpc);
+  assert.deepEqual([sent.outcome, sent.status, sent.response.headers.set], ['forward', null, {}]);
+});
+
+test('a client of a Kong route is told 502 of an upstream that cannot be reached', async () => {
+  const broken = cluster('a', secured({ certificate: 'missing' }));
+  const statusOf = async (replyStyle: 'kong' | 'envoy'): Promise<number | null> =>
+    (await explain(snapshotOf(forward([to('a')]), { replyStyle }, [broken]))).status;
+  assert.deepEqual([await statusOf('kong'), await statusOf('envoy')], [502, 503]);
+});
+
+test('a destination shows what is spoken to it', async () => {
+  const clusters = [
+    cluster('a', { protocol: 'http2', proxyProtocol: 'v2' }),
+    cluster('b', { ...secured({}), protocol: 'alpn' }),
+    cluster('c'),
+  ];
+  const upgrade = [
+    ['connection', 'upgrade'],
+    ['upgrade', 'websocket'],
+  ] as const;
+  const result = await explain(snapshotOf(forward([to('a'), to('b'), to('c')]), {}, clusters), { headers: upgrade });
+  assert.deepEqual(
+    result.destinations.map(({ protocol, proxyProtocol }) => [protocol, proxyProtocol]),
+    [
+      ['http2', 'v2'],
+      ['alpn', undefined],
+      [undefined, undefined],
+    ],
+  );
+  assert.deepEqual(result.conditions, ["'a' speaks HTTP/2: a WebSocket goes there if it allows extended CONNECT (RFC 8441), else 503 UPE"]);
+});

@@ -20,12 +20,13 @@ import { chooseChain, endpointText, explainForward, peer, servesName, sniOf } fr
 import { mergeChanges, noChanges, RecordingHeaders } from './explain/recorder.ts';
 import { Report } from './explain/report.ts';
 import type { ExplainedDestination, ExplainRequest, ExplainResult, HeaderChanges } from './explain/types.ts';
-import { explainedTls, transportFailure } from './explain/upstream-tls.ts';
+import { explainedTransport, transportFailure } from './explain/upstream-tls.ts';
 import { type Layer4Url, type PlainUrl, requestBytes, splitLayer4Url, splitUrl } from './explain/wire.ts';
 import { failures } from './failure.ts';
 import { ListenerRuntime } from './listen/listener-runtime.ts';
 import { materialise } from './materialise.ts';
 import { directReply, httpsRedirect, redirectReply } from './pipeline.ts';
+import { isGrpcType } from './protocol/grpc/status.ts';
 import { RequestHead } from './protocol/http1/head.ts';
 import { compileTables } from './route/compile.ts';
 import { type ListenerTable, RouteTables } from './route/tables.ts';
@@ -174,6 +175,7 @@ class Walk {
       return report.stop('error', parsed === 0 ? 400 : -parsed, head.error === '' ? 'the request head is not complete' : head.error, [
         'DPE',
       ]);
+    report.isGrpc = isGrpcType(head.get('content-type'));
     const refused = this.canonicalise(request, url);
     if (refused !== null) return refused;
     if (config.limits.maxBodyBytes > 0 && (request.bodyBytes ?? 0) > config.limits.maxBodyBytes) return report.fail(failures.bodyTooLarge);
@@ -346,7 +348,6 @@ class Walk {
     const authority = this.authorityFor(hit, destination);
     const back = only ? noChanges : this.responseChangesOf([destination.chain]);
     const { host, port, subset, weight } = spec;
-    const tls = cluster === null ? null : explainedTls(cluster.config, authority);
     const base = {
       cluster: spec.cluster,
       host,
@@ -354,7 +355,7 @@ class Walk {
       subset,
       weight,
       endpoints: cluster === null ? [] : this.endpointsOf(cluster.config.name),
-      ...(tls === null ? {} : { tls }),
+      ...(cluster === null ? {} : explainedTransport(cluster.config, authority, 'http')),
       origin: cluster?.config.origin ?? null,
       ...(path === report.path ? {} : { path }),
       ...(authority === report.authority ? {} : { authority }),
@@ -377,6 +378,8 @@ class Walk {
     if (base.endpoints.length === 0 && config.declared) {
       return { ...base, status: failures.noHealthyUpstream.status, reason: `'${host}' has no endpoint` };
     }
+    if (head.upgrade === 'websocket' && config.protocol === 'http2')
+      report.conditions.push(`'${host}' speaks HTTP/2: a WebSocket goes there if it allows extended CONNECT (RFC 8441), else 503 UPE`);
     if (config.declared) return base;
     if (this.state.endpoints(config.name)?.length === 0) {
       return {

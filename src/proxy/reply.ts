@@ -42,6 +42,16 @@ const problemType = ['content-type', 'application/problem+json'] as const;
 const deadlineFlags: ReadonlySet<string> = new Set(['UT', 'DT']);
 const deadlineExceeded = 4;
 
+/** What a gRPC client is told of a reply of ours. */
+export function grpcStatusFor(status: number, flag: string): number {
+  return deadlineFlags.has(flag) ? deadlineExceeded : grpcStatusOfHttp(status);
+}
+
+/** What another client is told. */
+export function statusFor(status: number, flag: string, style: ReplyStyle): number {
+  return style === 'kong' && status === 503 ? (kongStatuses[flag] ?? status) : status;
+}
+
 /** A local reply as this exchange's client reads it: in gRPC's words when the request speaks gRPC. */
 export function renderFor(x: Exchange, reply: LocalReply): RenderedReply {
   const { head } = x;
@@ -53,7 +63,7 @@ export function renderFor(x: Exchange, reply: LocalReply): RenderedReply {
       x.grpcStatus = grpcStatusOf(own[1]);
       return { status: 200, headers: reply.headers, body: noBody };
     }
-    x.grpcStatus = deadlineFlags.has(reply.flag) ? deadlineExceeded : grpcStatusOfHttp(reply.status);
+    x.grpcStatus = grpcStatusFor(reply.status, reply.flag);
     return grpcReply(reply, x.grpcStatus);
   }
   return render(reply, x.hit?.payload.route.replyStyle ?? x.at.config.replyStyle, head.get('accept'), x.requestId);
@@ -72,7 +82,7 @@ export function grpcReply(reply: LocalReply, status: number): RenderedReply {
  * asks for it, else plain text. The body names no internals; the request id leads to the log line that does.
  */
 export function render(reply: LocalReply, style: ReplyStyle, accept: string | null, requestId: string): RenderedReply {
-  const status = style === 'kong' ? (reply.status === 503 ? (kongStatuses[reply.flag] ?? reply.status) : reply.status) : reply.status;
+  const status = statusFor(reply.status, reply.flag, style);
   if (status === 204 || status === 304 || status < 200) return { status, headers: reply.headers, body: noBody };
   if (reply.body !== undefined) return { status, headers: reply.headers, body: Buffer.from(reply.body) };
   const custom = reply.headers.some(([name]) => name.toLowerCase() === 'content-type');

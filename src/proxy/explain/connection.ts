@@ -10,7 +10,7 @@ import type { ListenerTable, RouteTables } from '../route/tables.ts';
 import type { RouteRuntime } from '../runtime.ts';
 import type { Report } from './report.ts';
 import type { ExplainedDestination, ExplainResult } from './types.ts';
-import { explainedTls, transportFailure } from './upstream-tls.ts';
+import { explainedTransport, transportFailure } from './upstream-tls.ts';
 import type { Layer4Url, PlainUrl } from './wire.ts';
 
 /** The peer that a connection is taken to come from. */
@@ -144,8 +144,8 @@ function destinationOf(
   const { cluster: name, host, port, subset, weight } = destination;
   const config = name === null ? null : tables.cluster(name);
   const endpoints = config === null ? [] : (live(config.name) ?? configured(config.declared, config.endpoints));
-  const tls = config === null ? null : explainedTls(config, '');
-  const shown = { cluster: name, host, port, subset, weight, endpoints, ...(tls === null ? {} : { tls }), origin: config?.origin ?? null };
+  const transport = config === null ? {} : explainedTransport(config, '', 'bytes');
+  const shown = { cluster: name, host, port, subset, weight, endpoints, ...transport, origin: config?.origin ?? null };
   const fails = (failure: Reason, reason: string) => ({ shown: { ...shown, status: 0, reason }, failure });
   if (name === null) return fails(layer4Failures.invalidBackend, destination.invalidReason ?? 'the backend is invalid');
   if (config === null) return fails(layer4Failures.clusterNotFound, `cluster '${name}' does not exist`);

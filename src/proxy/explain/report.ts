@@ -3,7 +3,7 @@ import type { LocalReply } from '../../filters/define.ts';
 import type { FilterVerdict } from '../chain/chain.ts';
 import type { RequestContext } from '../chain/request-context.ts';
 import type { Failure } from '../failure.ts';
-import { failureReply } from '../reply.ts';
+import { failureReply, grpcStatusFor, statusFor } from '../reply.ts';
 import type { ListenerTable } from '../route/tables.ts';
 import type { RouteHit, RouteRuntime } from '../runtime.ts';
 import { listCandidates, maxCandidates, routeName } from './candidates.ts';
@@ -19,6 +19,8 @@ export class Report {
   private omitted = 0;
   authority: string;
   path: string;
+  /** Replies of the proxy's own are in gRPC's words. */
+  isGrpc = false;
   virtualHost: string | null = null;
   hit: RouteHit | null = null;
   requestChanges: HeaderChanges = noChanges;
@@ -65,6 +67,7 @@ export class Report {
   ): ExplainResult {
     const { table, hit, forward } = this;
     const config = table?.config;
+    const served = this.served(status, flags[0] ?? '');
     const pending = [
       ...(config?.pending ?? []).map((field) => ({ ...field, origin: config?.origin })),
       ...(forward?.pending ?? []).map((field) => ({ ...field, origin: forward?.origin })),
@@ -75,7 +78,7 @@ export class Report {
     ].flatMap(({ origin, ...field }) => (origin === undefined ? [] : [{ ...field, origin }]));
     return {
       outcome,
-      status,
+      status: served,
       reason,
       listener: config === undefined ? null : { address: config.name, origin: config.origin },
       virtualHost: this.virtualHost,
@@ -101,6 +104,16 @@ export class Report {
       pending,
       conditions: this.conditions,
     };
+  }
+
+  /** The status as the client reads it (renderFor in reply.ts); null where none is sent. */
+  private served(status: number | null, flag: string): number | null {
+    if (status === null) return null;
+    if (!this.isGrpc) return statusFor(status, flag, this.hit?.route.replyStyle ?? this.table?.config.replyStyle ?? 'envoy');
+    const code = this.responseChanges.set['grpc-status'] ?? String(grpcStatusFor(status, flag));
+    const set = { 'content-type': 'application/grpc', 'grpc-status': code };
+    this.responseChanges = mergeChanges(this.responseChanges, { set, add: {}, remove: [] });
+    return 200;
   }
 
   /** Ends with a reply of the proxy's own. */

@@ -38,15 +38,23 @@ export interface ExplainedTls {
   readonly clientCertificate: boolean;
 }
 
-export interface ExplainedDestination {
+/** How a destination's endpoints are spoken to. */
+export interface ExplainedTransport {
+  /** Absent: plain text. */
+  readonly tls?: ExplainedTls;
+  /** Absent: HTTP/1.1, or bytes; `alpn`: what the TLS handshake agrees on. */
+  readonly protocol?: 'http2' | 'alpn';
+  /** A PROXY header goes before everything else. */
+  readonly proxyProtocol?: 'v1' | 'v2';
+}
+
+export interface ExplainedDestination extends ExplainedTransport {
   readonly cluster: string | null;
   readonly host: string;
   readonly port: number | null;
   readonly subset: string | null;
   readonly weight: number;
   readonly endpoints: readonly { readonly address: string; readonly healthy: boolean }[];
-  /** Absent: plain text. */
-  readonly tls?: ExplainedTls;
   /** Set: what is answered instead of forwarding this share, and why. */
   readonly status?: number;
   readonly reason?: string;

@@ -1,10 +1,21 @@
 import type { Cluster } from '../../model/cluster.ts';
 import { Secrets, type FindSecret } from '../upstream/tls/secrets.ts';
 import { hostOf, plaintext, serverNameOf, transportOf } from '../upstream/transport.ts';
-import type { ExplainedTls } from './types.ts';
+import type { ExplainedTls, ExplainedTransport } from './types.ts';
 
-/** TLS towards a cluster for a request with this authority ('' at layer 4); null for plain text. */
-export function explainedTls({ transport, tls }: Cluster, authority: string): ExplainedTls | null {
+/** How a cluster is spoken to, for a request with this authority ('' for bytes). */
+export function explainedTransport(config: Cluster, authority: string, what: 'http' | 'bytes'): ExplainedTransport {
+  const tls = explainedTls(config, authority);
+  const { protocol = 'http1', proxyProtocol } = config;
+  return {
+    ...(tls === null ? {} : { tls }),
+    ...(what === 'bytes' || protocol === 'http1' ? {} : { protocol }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+  };
+}
+
+/** Null for plain text. */
+function explainedTls({ transport, tls }: Cluster, authority: string): ExplainedTls | null {
   if (transport === 'plaintext' || tls === undefined) return null;
   const name = tls.sni ?? hostOf(authority);
   const serverName = serverNameOf(name);
