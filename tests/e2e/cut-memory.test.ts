@@ -95,9 +95,10 @@ await test('in front of HTTP/2', { timeout: 60_000 }, async (t) => {
   const sockets = new Set<Socket>();
   const upstream = await Http2Upstream.start(t, (stream) => {
     stream.resume();
-    stream.respond({ ':status': 200 }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '2' }));
     const end = random(20);
+    // Without trailers where it is cut: node:http2 aborts the process for a server that resets a stream while they are due.
+    stream.respond({ ':status': 200 }, { waitForTrailers: end > 1 });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '2' }));
     if (end === 0) stream.session?.destroy();
     else if (end === 1) stream.close(random(14));
     else stream.end('good morning');
