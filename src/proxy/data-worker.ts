@@ -65,7 +65,7 @@ export class DataWorker implements WorkerRuntime {
     this.gate = new Gate(data.index, data.options.maxConnections ?? 0, data.connectionTotals);
     this.memory = new MemoryWatch(data.options.maxMemoryBytes ?? 0);
     this.sockets = new Sockets(this, this.gate, data.index);
-    this.udp = new UdpSockets(this);
+    this.udp = new UdpSockets(this, this.gate);
     this.ticketKeys = new TicketKeys(new SharedSeed(data.ticketSeed));
     this.terminators = new Terminators(this.ticketKeys);
     this.wheel.start();

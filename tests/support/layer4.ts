@@ -10,6 +10,7 @@ import type { FromWorker } from '../../src/model/events.ts';
 import type { HttpLimits } from '../../src/model/listener.ts';
 import { buildChain } from '../../src/proxy/chain/chain.ts';
 import type { ClientConnection } from '../../src/proxy/listen/client.ts';
+import { Gate } from '../../src/proxy/listen/gate.ts';
 import { ListenerRuntime } from '../../src/proxy/listen/listener-runtime.ts';
 import { serveTcp } from '../../src/proxy/protocol/tcp/server.ts';
 import { UdpServer } from '../../src/proxy/protocol/udp/server.ts';
@@ -196,18 +197,25 @@ function tableOf(forward: L4Forward, limits: Partial<HttpLimits> = {}): Listener
   return table;
 }
 
+export interface UdpLimits extends Partial<HttpLimits> {
+  /** Of the whole process; 0: no limit. */
+  readonly maxProcessConnections?: number;
+}
+
 /** One UDP server of a worker. */
 export class UdpLane extends Layer4Bench {
   readonly at: ListenerRuntime;
   readonly server: UdpServer;
 
-  private constructor(clusters: readonly Cluster[], forward: L4Forward, limits: Partial<HttpLimits>) {
+  private constructor(clusters: readonly Cluster[], forward: L4Forward, { maxProcessConnections = 0, ...limits }: UdpLimits) {
     super(clusters);
-    this.at = new ListenerRuntime(tableOf(forward, limits), buildChain([], 'listener', this.worker.chainContext));
-    this.server = new UdpServer(this.worker, this.at, '127.0.0.1', 0);
+    const gate = new Gate(0, maxProcessConnections, undefined);
+    const chain = buildChain([], 'listener', this.worker.chainContext);
+    this.at = new ListenerRuntime(tableOf(forward, limits), chain, undefined, gate.connections());
+    this.server = new UdpServer(this.worker, gate, this.at, { address: '127.0.0.1', port: 0 });
   }
 
-  static async start(clusters: readonly Cluster[], forward: L4Forward, limits: Partial<HttpLimits> = {}): Promise<UdpLane> {
+  static async start(clusters: readonly Cluster[], forward: L4Forward, limits: UdpLimits = {}): Promise<UdpLane> {
     const lane = new UdpLane(clusters, forward, limits);
     const reason = await lane.server.open();
     if (reason !== null) throw new Error(reason);

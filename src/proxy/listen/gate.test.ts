@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { it } from 'node:test';
 import type { LiveConnection } from './client.ts';
 import { Gate, gateBytes } from './gate.ts';
@@ -42,7 +43,32 @@ it('memory is tight from its bound on until it is clearly below', () => {
   rssBytes = 5000;
   watch.look(now + 2);
   assert.equal(watch.isTight, false, 'not looked at that often');
+  const unknown = new MemoryWatch(1000, () => ({ rssBytes: now < 0 ? 1000 : null, heapBytes: 0, heapLimitBytes: 1 }));
+  unknown.look(1);
+  assert.equal(unknown.isTight, false, 'nothing is known yet');
+  now = -1;
+  unknown.look(1000);
+  now = 1;
+  unknown.look(2000);
+  assert.equal(unknown.isTight, true, 'what was known last holds');
   const unbounded = new MemoryWatch(0, () => ({ rssBytes: 1e15, heapBytes: 0, heapLimitBytes: 1 }));
   unbounded.look(1);
   assert.equal(unbounded.isTight, false);
+});
+
+it('without a descriptor left, memory is looked at all the same', () => {
+  const module = new URL('memory-watch.ts', import.meta.url).href;
+  const script = `
+    import { openSync } from 'node:fs';
+    import { MemoryWatch } from '${module}';
+    const watch = new MemoryWatch(1);
+    try {
+      for (;;) openSync('/dev/null');
+    } catch (error) {
+      if (error.code !== 'EMFILE') throw error;
+    }
+    watch.look(1);
+    process.exitCode = watch.isTight ? 2 : 0;
+  `;
+  execFileSync('sh', ['-c', 'ulimit -n 128; exec "$0" "$@"', process.execPath, '--input-type=module-typescript', '-e', script]);
 });

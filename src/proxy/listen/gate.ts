@@ -56,6 +56,14 @@ export class Gate {
     return this.max > 0 && this.total >= this.max ? 'global-overflow' : null;
   }
 
+  /**
+   * One more UDP session. Addresses of datagrams can be made up, and a session of one costs a socket as a connection does: they get no
+   * more than half of what the process takes, so that nobody is shut out by them.
+   */
+  takesSession(at: ListenerRuntime): boolean {
+    return at.connections.size < at.config.limits.maxConnections && (this.max === 0 || this.total < this.max / 2);
+  }
+
   /** Of all workers. */
   get total(): number {
     const { totals } = this;

@@ -3,8 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { pickByHash, rollOf } from '../../../decide/balance.ts';
 import { hashText } from '../../../base/hash.ts';
 import type { L4Forward } from '../../../model/chain.ts';
-import type { HttpLimits } from '../../../model/listener.ts';
-import { destinationTo, forwardTo, UdpLane } from '../../../../tests/support/layer4.ts';
+import { destinationTo, forwardTo, UdpLane, type UdpLimits } from '../../../../tests/support/layer4.ts';
 import { clusterOf } from '../../../../tests/support/rig.ts';
 import { UdpPeer } from '../../../../tests/support/udp.ts';
 
@@ -12,7 +11,7 @@ async function lane(
   t: TestContext,
   names: readonly string[],
   more: Partial<L4Forward> = {},
-  limits: Partial<HttpLimits> = {},
+  limits: UdpLimits = {},
 ): Promise<{ lane: UdpLane; backends: readonly UdpPeer[]; peer: () => Promise<UdpPeer> }> {
   const backends = await Promise.all(names.map((name) => UdpPeer.echo(name)));
   const cluster = clusterOf(
@@ -169,6 +168,17 @@ describe('UdpServer', () => {
     while ((await seen()) < 400) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(at.at.connections.size, 100);
     assert.equal(await at.metric('envoy_udp_downstream_sess_active'), 100);
+  });
+
+  it('made up sources take half of what the process takes, and shut nobody out', async (t) => {
+    const { lane: at, peer } = await lane(t, ['a'], {}, { maxProcessConnections: 6 });
+    const clients = await Promise.all(Array.from({ length: 5 }, peer));
+    for (const client of clients.slice(0, 3)) await client.ask('', at.port);
+    for (const client of clients.slice(3)) client.send('', at.port);
+    while ((await at.metric('weir_udp_datagrams_dropped_total', { reason: 'sessions' }).catch(() => 0)) < 2)
+      await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(at.at.connections.size, 3);
+    await clients[0].ask('', at.port);
   });
 
   it('begins no session while memory is tight, and serves those that are there', async (t) => {

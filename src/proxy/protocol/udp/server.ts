@@ -6,6 +6,7 @@ import { plainAddress } from '../../../base/ip.ts';
 import { pickByHash, pickDestination, rollOf } from '../../../decide/balance.ts';
 import type { L4Forward } from '../../../model/chain.ts';
 import type { UdpDropReason } from '../../../telemetry/layer4-metrics.ts';
+import type { Gate } from '../../listen/gate.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import type { ClusterState } from '../../upstream/cluster-state.ts';
@@ -21,14 +22,21 @@ const receiveBytes = 4 * 1024 * 1024;
  */
 export class UdpServer implements SessionOwner {
   private readonly worker: WorkerRuntime;
+  private readonly gate: Gate;
   private readonly address: string;
   private readonly port: number;
   private readonly socket: Socket;
   private readonly sessions = new Map<string, UdpSession>();
   private at: ListenerRuntime;
 
-  constructor(worker: WorkerRuntime, at: ListenerRuntime, address: string, port: number) {
+  constructor(
+    worker: WorkerRuntime,
+    gate: Gate,
+    at: ListenerRuntime,
+    { address, port }: { readonly address: string; readonly port: number },
+  ) {
     this.worker = worker;
+    this.gate = gate;
     this.at = at;
     this.address = address;
     this.port = port;
@@ -99,7 +107,7 @@ export class UdpServer implements SessionOwner {
     if (forward === null) return this.drop(at.name, 'no-route');
     if (forward.blocked !== undefined) return this.drop(forward.route, 'blocked');
     if (worker.overloaded) return this.drop(forward.route, 'overload');
-    if (sessions.size >= at.config.limits.maxConnections) return this.drop(forward.route, 'sessions');
+    if (!this.gate.takesSession(at)) return this.drop(forward.route, 'sessions');
     const address = plainAddress(from.address);
     const hash = hashText(`${address}|${from.port}`);
     const index = pickDestination(forward.destinations, rollOf(hash));

@@ -1,4 +1,5 @@
 import type { Binding } from '../../../model/events.ts';
+import type { Gate } from '../../listen/gate.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import { UdpServer } from './server.ts';
@@ -7,9 +8,11 @@ import { UdpServer } from './server.ts';
 export class UdpSockets {
   private readonly bound = new Map<string, UdpServer>();
   private readonly worker: WorkerRuntime;
+  private readonly gate: Gate;
 
-  constructor(worker: WorkerRuntime) {
+  constructor(worker: WorkerRuntime, gate: Gate) {
     this.worker = worker;
+    this.gate = gate;
   }
 
   /** Opens and closes sockets so that exactly `bindings` serve. Resolves with those that could not be opened. */
@@ -32,7 +35,7 @@ export class UdpSockets {
         known.apply(runtime);
         continue;
       }
-      const server = new UdpServer(this.worker, runtime, address, port);
+      const server = new UdpServer(this.worker, this.gate, runtime, { address, port });
       const reason = await server.open();
       if (reason === null) this.bound.set(key, server);
       else failed.push({ listener, reason });
