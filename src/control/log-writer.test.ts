@@ -85,3 +85,31 @@ test('a reader that takes nothing costs a bounded queue, the rest is dropped and
   assert.equal(writer.droppedLines, 700);
   await writer.close(1);
 });
+
+test('a line that a full disk cut stands alone: the next one is whole', (t) => {
+  const path = join(directory(t), 'access.log');
+  const script = `
+    import { execFileSync } from 'node:child_process';
+    import { LogWriter } from '${new URL('log-writer.ts', import.meta.url).href}';
+    const writer = new LogWriter({ path: '${path}' });
+    const write = async (count) => {
+      for (let i = 0; i < count; i++) {
+        writer.write(Buffer.from(JSON.stringify({ pad: 'x'.repeat(300) }) + '\\n'));
+        while (writer.waitingBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await write(50);
+    execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=unlimited']);
+    await write(10);
+    await writer.close();
+    process.stdout.write(String(writer.droppedLines));
+  `;
+  // The limit of a file's size is as good as a full disk, and can be lifted.
+  const limited = ['-c', 'ulimit -S -f 8; exec "$0" "$@"', process.execPath, '--input-type=module-typescript', '-e', script];
+  const dropped = Number(execFileSync('sh', limited, { encoding: 'utf8' }));
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  const torn = lines.filter((line) => !line.endsWith('"}'));
+  assert.equal(torn.length, 1);
+  for (const line of lines) if (line !== torn[0]) JSON.parse(line);
+  assert.equal(lines.length - torn.length + dropped, 60);
+});

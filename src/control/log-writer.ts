@@ -12,6 +12,7 @@ export interface LogWriterOptions {
 /** EAGAIN of a full pipe: asked again after this, ms. */
 const retryMs = 10;
 const maxBatch = 64;
+const lineEnd = Buffer.from('\n');
 
 /**
  * Writes finished log lines of all workers. Nobody waits for it: a slow disk or reader costs memory up to a bound and
@@ -26,6 +27,8 @@ export class LogWriter {
   #waitingBytes = 0;
   #writing = false;
   #failing = false;
+  /** The disk took a part of a line and no more: the next line begins behind a line end. */
+  #torn = false;
   #reopen = false;
   #closed = false;
   #idle: (() => void)[] = [];
@@ -84,8 +87,9 @@ export class LogWriter {
     }
     const batch = this.#queue.splice(0, maxBatch);
     const [first] = batch;
-    const isOne = batch.length === 1 && first !== undefined;
-    const bytes = isOne ? first : Buffer.concat(batch);
+    if (this.#torn) this.#waitingBytes += lineEnd.length;
+    const isOne = batch.length === 1 && first !== undefined && !this.#torn;
+    const bytes = isOne ? first : Buffer.concat(this.#torn ? [lineEnd, ...batch] : batch);
     if (!isOne) for (const lines of batch) giveBack(lines);
     this.#writing = true;
     this.#writeFrom(bytes, 0);
@@ -103,10 +107,11 @@ export class LogWriter {
         return;
       }
       if (error) {
-        this.droppedLines += countLines(bytes, at);
+        this.droppedLines += countLines(bytes, at === 0 && this.#torn ? lineEnd.length : at);
         if (!this.#failing) this.#onError(`access log: ${error.message}`);
       }
       this.#failing = error !== null;
+      if (at > 0) this.#torn = bytes[at - 1] !== 0x0a;
       this.#waitingBytes -= bytes.length;
       giveBack(bytes);
       this.#writing = false;
@@ -120,6 +125,7 @@ export class LogWriter {
       const next = open(this.#path);
       closeSync(this.#descriptor);
       this.#descriptor = next;
+      this.#torn = false;
     } catch (error) {
       this.#onError(`access log cannot be reopened, the old file stays: ${error instanceof Error ? error.message : String(error)}`);
     }
