@@ -151,13 +151,14 @@ await test('a revoked certificate is refused, also for a session from before', a
   assert.match((await shake(port, shown(good))).reply, / 200 /);
 });
 
-await test('X-Forwarded-Client-Cert tells of a verified certificate, and of no other', async (t) => {
+await test('X-Forwarded-Client-Cert and the log tell of a verified certificate, and of no other', async (t) => {
   const pki = new Pki(t);
   const client = pki.issue({ names: ['URI:spiffe://mesh.test/sa/web', 'DNS:web.test', 'DNS:www.web.test'], commonName: 'a"b,c' });
   const stranger = new Pki(t, 'another authority').issue({ names: ['URI:spiffe://mesh.test/sa/web'] });
   const secrets = [secretOf('c', pki.issue({ names: ['DNS:a.test', 'URI:spiffe://mesh.test/gateway'] })), secretOf('ca', { ca: pki.ca })];
   const chains = [chainOf('https', { tls: tlsOf(['c'], { clientCertificate: 'ask', ca: 'ca', alpn: ['h2', 'http/1.1'] }) })];
-  const { backend, port } = await behindTls(t, chains, secrets, { listener: { dialect: 'gateway-api' } });
+  const accessLog = '{"principal":"%PRINCIPAL%"}\n';
+  const { backend, port, rig } = await behindTls(t, chains, secrets, { listener: { dialect: 'gateway-api' }, accessLog });
   const forged = 'GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-Client-Cert: Hash=forged\r\n\r\n';
   const headers = async (options: object): Promise<readonly string[]> => {
     const from = backend.connections.map(({ received }) => received).join('').length;
@@ -172,6 +173,10 @@ await test('X-Forwarded-Client-Cert tells of a verified certificate, and of no o
   assert.deepEqual(await headers(shown(client)), [want]);
   assert.deepEqual(await headers(shown(stranger)), []);
   assert.deepEqual(await headers({ servername: 'a.test' }), []);
+  assert.deepEqual(
+    (await rig.logged(3)).map(({ principal }) => principal),
+    ['spiffe://mesh.test/sa/web', '-', '-'],
+  );
   if (requireProgram(t, 'curl')) {
     const args = ['-sS', '--http2', '--cert', client.certificateFile, '--key', client.keyFile, '--cacert', pki.caFile];
     const { stdout } = await runProgram('curl', [

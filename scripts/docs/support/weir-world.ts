@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { listenerKind, policyKind } from '../../../src/dialects/weir/kinds.ts';
 import { filters } from '../../../src/filters/index.ts';
+import { edgeCanonicalisation } from '../../../src/model/listener.ts';
 import { kubernetesSubject, type WorldKind } from './kubernetes-world.ts';
 import { pemText } from './pem.ts';
 import type { Subject } from './subject.ts';
@@ -75,6 +76,7 @@ const kinds: readonly WorldKind[] = [
       named('Listener', 'public', { port: 9000, protocol: 'TCP', forward }),
       named('Listener', 'public', { port: 8080, forward, detectTimeoutMs: 100 }),
       named('Listener', 'public', { address: 'unix:///run/a.sock', port: 0 }),
+      named('Listener', 'public', { port: 8080, canonicalisation: edgeCanonicalisation }),
     ],
     values: {
       'spec.protocol': ['HTTP', 'HTTPS', 'TLS', 'TCP', 'UDP'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { PeerCertificate, PeerTls } from './client.ts';
-import { clientCertHeader } from './client-cert-header.ts';
+import { clientCertHeader, principalOf } from './client-cert-header.ts';
 
 const certificate: PeerCertificate = {
   verified: true,
@@ -49,4 +49,11 @@ it('names cannot break out of their element, or out of the header', () => {
     clientCertHeader({ ...tls, certificate: bad }, false),
     'Hash=ab12;Subject="CN=a\\";URI=spiffe://admin??X: y";URI="spiffe://x;URI=spiffe://admin";URI="a,b";URI="c\\"d";URI="???"',
   );
+});
+
+it('the principal is the first URI of a verified certificate, or its subject', () => {
+  assert.equal(principalOf(tls), 'spiffe://mesh/web');
+  assert.equal(principalOf({ certificate: { ...certificate, uriSans: [] } }), 'CN=web,O=Weir');
+  assert.equal(principalOf({ certificate: { ...certificate, verified: false } }), '');
+  assert.equal(principalOf(null), '');
 });

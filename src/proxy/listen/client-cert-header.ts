@@ -19,6 +19,14 @@ export function clientCertHeader(tls: PeerTls | null, withCertificate: boolean):
   return parts.join(';');
 }
 
+/** Who a client is by its verified certificate: the first URI (SPIFFE), else the subject; '' for nobody. */
+export function principalOf(tls: Pick<PeerTls, 'certificate'> | null): string {
+  const certificate = tls?.certificate ?? null;
+  if (certificate === null || !certificate.verified) return '';
+  const [uri = certificate.subject] = certificate.uriSans;
+  return uri;
+}
+
 function pem({ raw }: PeerCertificate): string {
   const lines = raw.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;

@@ -8,6 +8,7 @@ import type { Chain } from '../chain/chain.ts';
 import type { Failure } from '../failure.ts';
 import type { PeerTls } from '../listen/client.ts';
 import { Forwarding } from '../listen/forwarding.ts';
+import { principalOf } from '../listen/client-cert-header.ts';
 import type { ListenerRuntime } from '../listen/listener-runtime.ts';
 import type { DestinationRuntime, RouteHit, WorkerRuntime } from '../runtime.ts';
 import { Attempt } from '../upstream/attempt.ts';
@@ -286,7 +287,7 @@ export class Exchange implements ExchangeRecord {
     return parent !== null && parent.length >= 55 && parent.charAt(2) === '-' ? parent.slice(3, 35) : '';
   }
   get principal(): string {
-    return this.context.caller?.principal ?? '';
+    return this.context.caller?.principal ?? principalOf(this.down.tls);
   }
   get consumer(): string {
     const consumer = this.context.consumer;

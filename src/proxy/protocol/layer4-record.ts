@@ -2,6 +2,8 @@ import { joinAddress } from '../../base/ip.ts';
 import type { L4Forward } from '../../model/chain.ts';
 import type { ExchangeRecord, RecordTls, RecordUpstreamTls } from '../../telemetry/record.ts';
 import type { Failure } from '../failure.ts';
+import type { PeerTls } from '../listen/client.ts';
+import { principalOf } from '../listen/client-cert-header.ts';
 import type { ClusterState } from '../upstream/cluster-state.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 
@@ -45,7 +47,7 @@ export class Layer4Record implements ExchangeRecord {
   readonly downstreamTls: RecordTls | null;
   readonly requestId = '';
   readonly traceId = '';
-  readonly principal = '';
+  readonly principal: string;
   readonly consumer = '';
   private readonly startedAt = performance.now();
 
@@ -58,6 +60,7 @@ export class Layer4Record implements ExchangeRecord {
     this.downstreamDirectRemoteAddress = joinAddress(ends.directRemoteAddress, ends.directRemotePort);
     this.downstreamLocalAddress = joinAddress(ends.localAddress, ends.localPort);
     this.downstreamTls = ends.tls;
+    this.principal = principalOf(ends.tls);
     this.requestedServerName = ends.tls?.serverName ?? ends.serverName;
   }
 
@@ -102,7 +105,7 @@ export interface Layer4Ends {
   readonly directRemotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  readonly tls: RecordTls | null;
+  readonly tls: PeerTls | null;
   /** SNI of what is passed through; '' without. */
   readonly serverName: string;
 }
