@@ -11,6 +11,7 @@ export type Refusal =
   | 'proxy-header'
   | 'client-hello'
   | 'handshake'
+  | 'handshake-closed'
   | 'closed'
   | 'verify-no_cert'
   | 'verify-error'

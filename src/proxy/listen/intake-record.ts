@@ -9,6 +9,7 @@ const flags: Readonly<Partial<Record<Refusal, string>>> = {
   'handshake-timeout': 'DT',
   overload: 'OM',
   closed: 'DC',
+  'handshake-closed': 'DC',
 };
 
 export interface TurnedAway {

@@ -275,8 +275,9 @@ export class Intake implements LiveConnection, HandshakeUser {
     return hostsOnTls(this.at.config.dialect);
   }
 
-  onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void {
-    if (this.stage === 'tls') this.refuse(failure === 'protocol' ? 'handshake' : `verify-${failure}`, reason);
+  onHandshakeFailed(failure: VerifyFailure | 'handshake' | 'handshake-closed', reason: string): void {
+    if (this.stage !== 'tls') return;
+    this.refuse(failure === 'handshake' || failure === 'handshake-closed' ? failure : `verify-${failure}`, reason);
   }
 
   /** Leaves the connection to the code that speaks its protocol. */

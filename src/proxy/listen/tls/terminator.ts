@@ -11,7 +11,8 @@ import type { TicketKeys } from './tickets.ts';
 export interface HandshakeUser {
   onSecure(socket: TLSSocket, tls: Tls): void;
   /** The socket is gone or about to be. */
-  onHandshakeFailed(failure: VerifyFailure | 'protocol', reason: string): void;
+  /** `handshake-closed`: the client left before its end. */
+  onHandshakeFailed(failure: VerifyFailure | 'handshake' | 'handshake-closed', reason: string): void;
   /** Which hosts requests may name on the connection. */
   readonly hosts: ReturnType<typeof hostsOnTls>;
 }
@@ -168,7 +169,8 @@ export class TlsTerminator implements Shown {
     const isMissing =
       code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' || (code === 'ECONNRESET' && clientCertificate === 'require' && !isOver);
     if (isMissing) return user.onHandshakeFailed('no_cert', 'the client showed no certificate');
-    user.onHandshakeFailed('protocol', code === 'ECONNRESET' ? 'the client closed the connection during the handshake' : reasonOf(error));
+    if (code !== 'ECONNRESET') return user.onHandshakeFailed('handshake', reasonOf(error));
+    user.onHandshakeFailed('handshake-closed', 'the client closed the connection during the handshake');
   }
 }
 
