@@ -29,7 +29,7 @@ export function developmentSecret(names: readonly string[], origin: Origin): Sec
 
 const made = new Map<string, DevelopmentCertificate>();
 
-/** `names`: DNS names, the first also the common name. ECDSA P-256, valid for a year from the first call. */
+/** `names`: DNS names, the first also the common name; with `localhost` its addresses too. ECDSA P-256, valid for a year from the first call. */
 export function developmentCertificate(names: readonly string[]): DevelopmentCertificate {
   const key = names.join();
   let known = made.get(key);
@@ -62,7 +62,7 @@ function make(names: readonly string[], now: number): DevelopmentCertificate {
         extension([2, 5, 29, 19], sequence(), true),
         extension([2, 5, 29, 15], tagged(0x03, Buffer.of(7, 0x80)), true),
         extension([2, 5, 29, 37], sequence(oid(1, 3, 6, 1, 5, 5, 7, 3, 1))),
-        extension([2, 5, 29, 17], sequence(...names.map((one) => tagged(0x82, Buffer.from(one, 'latin1'))))),
+        extension([2, 5, 29, 17], sequence(...names.map((one) => tagged(0x82, Buffer.from(one, 'latin1'))), ...addressesOf(names))),
       ),
     ),
   );
@@ -71,6 +71,12 @@ function make(names: readonly string[], now: number): DevelopmentCertificate {
     certificate: `-----BEGIN CERTIFICATE-----\n${certificate.toString('base64').replace(/.{64}(?!$)/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
     privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
+}
+
+/** Who tries it out here asks for the address as often as for the name, and gets 421 for what the certificate does not hold. */
+function addressesOf(names: readonly string[]): readonly Buffer[] {
+  if (!names.includes('localhost')) return [];
+  return [tagged(0x87, Buffer.of(127, 0, 0, 1)), tagged(0x87, Buffer.concat([Buffer.alloc(15), Buffer.of(1)]))];
 }
 
 function tagged(tag: number, ...parts: readonly Buffer[]): Buffer {
