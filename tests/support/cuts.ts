@@ -33,8 +33,8 @@ export async function forEach<T>(list: readonly T[], task: (one: T) => Promise<v
 }
 
 /** A task for each number of bytes. The last one alone: a connection whose answer is whole would take the request of another when it goes. */
-export async function cutEach(length: number, task: (bytes: number) => Promise<void>): Promise<void> {
-  await forEach(numbers(0, length - 1), task);
+export async function cutEach(length: number, task: (bytes: number) => Promise<void>, from = 0): Promise<void> {
+  await forEach(numbers(from, length - 1), task);
   await task(length);
 }
 
