@@ -128,6 +128,10 @@ await test('streams of Gateway API in the real program', { timeout: 60_000 }, as
   assert.match(metrics, /^envoy_udp_downstream_sess_active\{envoy_udp_prefix="default\/dns\/0"\} 1$/m);
   assert.match(metrics, /^envoy_tcp_downstream_cx_total\{envoy_tcp_prefix="default\/web\/0"\} 1$/m);
 
+  const page = await admin('/');
+  assert.match(page, new RegExp(`data-connections="127\\.0\\.0\\.1:${listen}">1<`));
+  for (const route of ['default/db/0', 'default/dns/0', 'default/web/0']) assert.ok(page.includes(`<td>${route}</td>`), route);
+
   // A change that does not concern them, then the end: the connection may finish what it does.
   writeFileSync(file, config(ports).replace('hostnames: [a.test]', 'hostnames: [b.test]'));
   await program.until(() => /revision.{0,20}2/.test(program.stderr));

@@ -29,6 +29,28 @@ test('routes are listed as people write them, up to a limit', async () => {
   assert.deepEqual(routeLines(compiled, 0), []);
 });
 
+test('routes of layer 4 are listed with the others', async () => {
+  const forward = 'forward: {destinations: [{host: 10.0.0.1, port: 5, weight: 3}, {host: 10.0.0.2, port: 5}]}';
+  const listener = (name: string, spec: string): string =>
+    `apiVersion: weir.dev/v1\nkind: Listener\nmetadata: {name: ${name}}\nspec: {${spec}, ${forward}}\n---\n`;
+  const documents = [
+    listener('db', 'port: 5, protocol: TCP'),
+    listener('web', 'port: 6, protocol: TLS, tls: {mode: Passthrough}, hostnames: [a.test]'),
+    listener('dns', 'port: 5, protocol: UDP'),
+  ];
+  const compiled = await compileSources([{ file: 'l.yaml', text: documents.join('') }], defaultOptions, null);
+  const to = '10.0.0.1:5 (3), 10.0.0.2:5 (1)';
+  assert.deepEqual(
+    routeLines(compiled, 10).map(({ name, hosts, match, action }) => [name, hosts, match, action]),
+    [
+      ['db', '', 'bytes', to],
+      ['web', 'a.test', 'TLS, passed through', to],
+      ['dns', '', 'bytes', to],
+    ],
+  );
+  assert.equal(routeLines(compiled, 1).length, 1);
+});
+
 test('the dump shows certificates and no key of theirs', async () => {
   const gateway =
     'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: {servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: web}}]}\n';

@@ -1,7 +1,8 @@
 import type { Compiled } from '../../dialects/compile.ts';
+import type { ConnectionChain } from '../../model/chain.ts';
 import { redacted } from '../../model/tls.ts';
 import type { RouteMatch, StringMatcher } from '../../model/match.ts';
-import type { RouteAction } from '../../model/route.ts';
+import type { RouteAction, WeightedDestination } from '../../model/route.ts';
 import type { RouteLine } from './protocol.ts';
 
 /** `/config_dump`: the snapshot in the model's words. Keys of consumers are left out, even hashed. */
@@ -26,6 +27,21 @@ export function routeLines(compiled: Compiled | null, limit: number): readonly R
   if (compiled === null) return lines;
   const { listeners, routes } = compiled.snapshot;
   for (const listener of listeners) {
+    for (const chain of listener.chains ?? []) {
+      if (chain.forward === null || lines.length >= limit) continue;
+      const { route, destinations, blocked, origin } = chain.forward;
+      const action = blocked === undefined ? destinationsText(destinations) : `closed: ${blocked}`;
+      const { file, line } = origin;
+      lines.push({
+        name: route,
+        listener: listener.name,
+        hosts: chain.serverNames.join(', '),
+        match: chainText(chain),
+        action,
+        file,
+        line,
+      });
+    }
     for (const host of listener.virtualHosts) {
       for (const entry of host.matches) {
         const route = routes[entry.route];
@@ -46,6 +62,13 @@ export function routeLines(compiled: Compiled | null, limit: number): readonly R
     }
   }
   return lines;
+}
+
+/** What a chain that passes on bytes takes, but for server names. */
+function chainText({ isTls, tls, serverNames, sources, destinations }: ConnectionChain): string {
+  const kind = tls !== null ? 'TLS, ended' : isTls === true || serverNames.length > 0 ? 'TLS, passed through' : 'bytes';
+  const from = sources.length === 0 ? '' : ` from ${sources.join(', ')}`;
+  return `${kind}${from}${destinations.length === 0 ? '' : ` at ${destinations.join(', ')}`}`;
 }
 
 function matchText(match: RouteMatch): string {
@@ -80,12 +103,7 @@ function stringText(matcher: StringMatcher): string {
 function actionText(action: RouteAction): string {
   switch (action.kind) {
     case 'forward':
-      return action.destinations
-        .map(
-          ({ host, port, subset, weight }) =>
-            `${host}${port === null ? '' : `:${port}`}${subset === null ? '' : ` ${subset}`}${action.destinations.length > 1 ? ` (${weight})` : ''}`,
-        )
-        .join(', ');
+      return destinationsText(action.destinations);
     case 'redirect':
       return `redirect ${action.status}`;
     case 'direct-response':
@@ -93,4 +111,13 @@ function actionText(action: RouteAction): string {
     case 'blocked':
       return `blocked ${action.status}: ${action.reason}`;
   }
+}
+
+function destinationsText(destinations: readonly Pick<WeightedDestination, 'host' | 'port' | 'subset' | 'weight'>[]): string {
+  return destinations
+    .map(
+      ({ host, port, subset, weight }) =>
+        `${host}${port === null ? '' : `:${port}`}${subset === null ? '' : ` ${subset}`}${destinations.length > 1 ? ` (${weight})` : ''}`,
+    )
+    .join(', ');
 }

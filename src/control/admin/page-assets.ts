@@ -25,7 +25,7 @@ async function tick(){
   try{
     const answer=await fetch('/api/v1/overview');const now=await answer.json();
     for(const id of ['requests','active','connections','noRoute','rateLimited','errors','warnings','quarantined','workers','state'])set(id,now[id]);
-    for(const {name,requests} of now.listeners){const node=document.querySelector('[data-requests="'+CSS.escape(name)+'"]');if(node)node.textContent=requests.toLocaleString('en')}
+    for(const one of now.listeners)for(const what of ['requests','connections']){const node=document.querySelector('[data-'+what+'="'+CSS.escape(one.name)+'"]');if(node)node.textContent=one[what].toLocaleString('en')}
     dot.className='dot '+now.state;
     document.getElementById('stale').hidden=String(now.revision)===shown;
   }catch{dot.className='dot gone';set('state','not reachable')}

@@ -81,13 +81,17 @@ function listenersSection({ state, overview }: PageInput): string {
       escape(listener.hosts.slice(0, 5).join(', ')) + (listener.hosts.length > 5 ? ' …' : ''),
       String(listener.routes),
       `<span data-requests="${escape(listener.name)}">${(live?.requests ?? 0).toLocaleString('en')}</span>`,
+      // Of datagrams there are no connections.
+      binding?.transport === 'udp'
+        ? ''
+        : `<span data-connections="${escape(listener.name)}">${(live?.connections ?? 0).toLocaleString('en')}</span>`,
       place(listener.file, listener.line),
     ];
   });
   return table(
     'Listeners',
     listeners.length,
-    ['listener', 'bound to', 'dialect', 'hosts', 'routes', 'requests', 'where'],
+    ['listener', 'bound to', 'dialect', 'hosts', 'routes', 'requests', 'connections', 'where'],
     rows,
     'No listener: nothing in the configuration opens a port.',
   );
