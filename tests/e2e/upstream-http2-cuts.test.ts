@@ -160,6 +160,62 @@ describe('an upstream’s connection that ends', () => {
       });
 });
 
+describe('an upstream’s connection that ends under a WebSocket', () => {
+  for (const how of hows)
+    it(`after any byte (${how})`, async (t) => {
+      const frames = '\x81\x05hello\x88\x02\x03\xe8';
+      const open: OnStream = (stream) => {
+        stream.resume();
+        stream.respond({ ':status': 200 });
+        stream.end(frames, 'latin1');
+      };
+      const upstream = await Http2Upstream.start(t, open, { settings: { enableConnectProtocol: true } });
+      const cutter = await Cutter.start(t, upstream.port);
+      cutter.reset = how === 'reset';
+      const cuts = await CutRig.start(t, (port) =>
+        snapshotOf(port, [routeTo('b')], [clusterOf('b', [cutter.port], { protocol: 'http2' })]),
+      );
+      const upgrade =
+        'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n';
+      const ask = async (path: string | number): Promise<RawClient> => {
+        const client = await RawClient.connect(cuts.rig.port);
+        client.send(`GET /${path} HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`);
+        await client.until((text) => readResponse(text).whole);
+        // A tunnel ends when both have ended.
+        client.socket.end();
+        await new Promise<void>((resolve) => (client.closed ? resolve() : client.socket.once('close', () => resolve())));
+        return client;
+      };
+      assert.equal(readResponse((await ask('first')).received).body, frames);
+      const { passed } = cutter;
+      cutter.closeAll();
+      await cutter.untilClosed();
+      await cuts.nothingIsLeft();
+      const clients: RawClient[] = [];
+      for (const bytes of numbers(0, passed)) {
+        cutter.after = bytes;
+        clients.push(await ask(bytes));
+        await cutter.untilClosed();
+      }
+      await cuts.nothingIsLeft();
+      const lines = await cuts.rig.logged(passed + 2);
+      const regions = new Set<string>();
+      for (const [bytes, client] of clients.entries()) {
+        const { response_code: code, response_flags: flags } = lines.find(({ path }) => path === `/${bytes}`) ?? {};
+        const { status, body } = readResponse(client.received);
+        const at = `${bytes} of ${passed} bytes: ${String(code)} ${String(flags)}, ${JSON.stringify(client.received)}`;
+        if (status !== 101 && code !== 101) assert.ok(status === 503 && (flags === 'UC' || (flags === 'UF' && how === 'reset')), at);
+        else if (flags === '-') assert.deepEqual([code, body, client.reset], [101, frames, false], at);
+        else {
+          assert.deepEqual([code, flags, client.reset], [101, 'UC', true], at);
+          assert.ok(frames.startsWith(body), at);
+        }
+        if (how === 'end' || bytes < passed) regions.add(`${String(code)} ${flags === '-' ? '-' : 'UC'}`);
+      }
+      assert.deepEqual([...regions], ['503 UC', '101 UC', ...(how === 'end' ? ['101 -'] : [])]);
+    });
+});
+
 describe('a client that ends', () => {
   it('after any byte leaves no stream behind', async (t) => {
     let streams = 0;

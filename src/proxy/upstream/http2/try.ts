@@ -26,6 +26,8 @@ const smallBytes = 16 * 1024;
 const maxTrailers = 128;
 const maxTrailerBytes = 64 * 1024;
 
+const startedReset: Failure = { ...failures.upstreamRemoteReset, details: 'upstream_reset_after_response_started{remote_reset}' };
+
 /** `connect`: waits for a connection. `settings`: for the peer's SETTINGS, which tell whether it takes extended CONNECT. */
 type Phase = 'idle' | 'connect' | 'settings' | 'head' | 'body' | 'tunnel';
 
@@ -347,9 +349,17 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     // Closed with all that it brought, which the client has not taken yet.
     if (session === null || (stream !== null && stream.closed && stream.rstCode === 0)) return;
     this.x.touch(performance.now());
-    if (this.phase !== 'tunnel') return this.lose(session);
+    if (this.phase === 'tunnel') this.leaveTunnel(failures.upstreamTruncated);
+    else this.lose(session);
+  }
+
+  /** An upstream that has closed its side before owes nothing more: the client is left to close its own. */
+  private leaveTunnel(failure: Failure): void {
+    const { x, tunnelEnded } = this;
     this.release();
-    this.x.down.abort();
+    if (tunnelEnded) return;
+    x.flag(failure);
+    x.down.abort();
   }
 
   onError(code: string): void {
@@ -360,19 +370,14 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
     const { x, session, stream } = this;
     if (this.phase === 'idle' || session === null) return;
     x.touch(performance.now());
-    if (this.phase === 'tunnel') {
-      const isOrderly = this.tunnelEnded && errorCode === 0;
-      this.release();
-      if (!isOrderly) x.down.abort();
-      return;
-    }
+    if (this.phase === 'tunnel') return this.leaveTunnel(session.lost ? failures.upstreamTruncated : startedReset);
     const isUnseen = stream?.id !== undefined && stream.id > session.lastStreamId;
     const started = this.phase === 'body';
     // What nghttp2 cannot read ends the connection with it: not the network's doing.
     const isMalformed = errorCode === protocolError || this.errorCode === 'ERR_HTTP2_ERROR';
     if (session.lost && !isUnseen && !isMalformed) return this.lose(session);
     if (isMalformed) this.fail(failures.upstreamProtocol, started ? 'upstream_reset_after_response_started{protocol_error}' : undefined);
-    else if (started) this.fail(failures.upstreamRemoteReset, 'upstream_reset_after_response_started{remote_reset}');
+    else if (started) this.fail(startedReset, startedReset.details);
     else if (isUnseen) this.fail(failures.upstreamLeft);
     else this.fail(errorCode === refusedStream ? failures.upstreamRefused : failures.upstreamRemoteReset);
   }
