@@ -7,10 +7,18 @@ import { dirname } from 'node:path';
 import { cliPages } from './docs/cli.ts';
 import { diagnosticsPages } from './docs/diagnostics.ts';
 import { filterPages } from './docs/filters.ts';
+import { listenerPages } from './docs/listener.ts';
 import { supportPages } from './docs/support.ts';
 import { telemetryPages } from './docs/telemetry.ts';
 
-const pages = [...diagnosticsPages(), ...filterPages(), ...telemetryPages(), ...(await cliPages()), ...(await supportPages())];
+const pages = [
+  ...diagnosticsPages(),
+  ...filterPages(),
+  ...listenerPages(),
+  ...telemetryPages(),
+  ...(await cliPages()),
+  ...(await supportPages()),
+];
 const stale = pages.filter(({ path, text }) => !existsSync(path) || readFileSync(path, 'utf8') !== text);
 if (process.argv.includes('--check')) {
   for (const { path } of stale) console.error(`${path} is not what the source says; run: npm run docs`);

@@ -35,7 +35,7 @@ export interface HttpLimits {
   /** No byte in either direction during an exchange: 408 before, reset after the response began. */
   readonly streamIdleTimeoutMs: number;
   readonly maxConnections: number;
-  /** A connection, or a WebSocket, at most, ms; 0 or absent: no limit. */
+  /** A connection of HTTP at most, and the requests that are then under way, ms; 0 or absent: no limit. */
   readonly maxConnectionMs?: number;
   /** An upgraded connection without a byte, ms; absent: `streamIdleTimeoutMs`. */
   readonly upgradeIdleTimeoutMs?: number;

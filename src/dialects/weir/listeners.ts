@@ -17,7 +17,7 @@ import { chainsOf, misfit } from './listener-chains.ts';
  * Bytes of head, body and time that a public port should bear: Envoy's edge guidance, and a request is over in 15 s
  * (DESIGN: defaults that Weir's own listeners change on purpose).
  */
-const weirLimits = { ...defaultLimits, headTimeoutMs: 15_000, requestTimeoutMs: 15_000 };
+export const weirLimits = { ...defaultLimits, headTimeoutMs: 15_000, requestTimeoutMs: 15_000 };
 
 export interface WeirListeners {
   readonly listeners: readonly Listener[];

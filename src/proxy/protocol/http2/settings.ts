@@ -6,7 +6,7 @@ export const streamWindow = 64 * 1024;
 /** The same of a whole connection. */
 export const connectionWindow = 1024 * 1024;
 /** Requests under way on one connection unless the listener says otherwise (Envoy's edge guidance). */
-const defaultStreams = 100;
+export const defaultStreams = 100;
 /** What a connection may make node:http2 keep, MB: header blocks, frames not taken yet. */
 const sessionMegabytes = 10;
 
