@@ -68,9 +68,12 @@ export class Staging {
   writes = 0;
   /** A write out of the buffer has not been taken whole by its socket. */
   private busy = false;
+  /** They end with the turn; `soon`: for good. */
+  private readonly closing: { readonly wire: Wire; readonly soon: boolean }[] = [];
   private readonly run = (): void => {
     this.scheduled = false;
     this.flushPosted();
+    for (let end = this.closing.pop(); end !== undefined; end = this.closing.pop()) end.wire.end(end.soon);
   };
 
   /** Room for `bytes` more, growing when a single message is larger than the whole buffer. Contents are kept. */
@@ -124,9 +127,19 @@ export class Staging {
     this.ends[at] = length;
     this.upstream[at] = toUpstream ? 1 : 0;
     this.from = length;
+    this.schedule();
+    return true;
+  }
+
+  private schedule(): void {
     if (!this.scheduled) setImmediate(this.run);
     this.scheduled = true;
-    return true;
+  }
+
+  /** Ends it with this turn, behind what is posted; `soon`: as `Wire.end`. */
+  close(wire: Wire, soon: boolean): void {
+    this.closing.push({ wire, soon });
+    this.schedule();
   }
 
   /** Writes what is posted and then the message under construction. False: the socket wants no more until it drains. */

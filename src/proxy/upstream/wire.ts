@@ -83,6 +83,16 @@ export class Wire {
     this.socket.destroy();
   }
 
+  /** Closes our side behind everything written. `soon`: the peer's too once that is sent, as it sends nothing more. */
+  end(soon: boolean): void {
+    const { socket } = this;
+    if (socket.destroyed) return;
+    if (!soon) socket.end();
+    // TLS says the end.
+    else if (this.isTls || this.hasUnsent) socket.destroySoon();
+    else socket.destroy();
+  }
+
   /** Takes no more until the socket's `drain`. */
   get isFull(): boolean {
     return this.streamed && this.socket.writableNeedDrain;

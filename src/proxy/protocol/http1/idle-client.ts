@@ -36,6 +36,10 @@ export abstract class IdleClient extends ClientSocket {
     this.finishConnection();
   }
 
+  limitTime(at: number): void {
+    if (at < this.deadline.at) this.worker.wheel.arm(this.deadline, at);
+  }
+
   protected armIdle(): void {
     this.worker.wheel.arm(this.deadline, Math.min(this.idleSince + this.at.idleLookMs, this.closeAt));
   }

@@ -345,7 +345,8 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     this.head.letGo();
     this.input.release();
     if (this.state === 'closed') return;
-    if (this.closeAfter) return this.finishConnection();
+    // Whoever asked for the end has sent everything; in TLS the end is a message of its own.
+    if (this.closeAfter) return this.finishConnection(!this.head.keepAlive && this.request.done && this.input.isEmpty && this.tls === null);
     if (this.request.done) return this.toIdle(now);
     this.state = 'drain';
     this.drained = 0;
@@ -371,14 +372,12 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     else if (this.request.done) this.toIdle(performance.now());
   }
 
-  /** Closes our side, then reads on for a moment: a reset would take our last bytes from the client. */
-  protected finishConnection(): void {
+  /** Closes our side, then reads on for a moment: a reset would take our last bytes from the client. `isDone`: it sends nothing more. */
+  protected finishConnection(isDone = false): void {
     if (this.state === 'closed' || this.state === 'linger') return;
     this.input.drop();
     this.state = 'linger';
-    this.worker.staging.flushPosted();
-    this.socket.end();
-    if (this.clientEnded) return this.socket.destroySoon();
+    this.worker.staging.close(this.wire, isDone || this.clientEnded);
     this.worker.wheel.arm(this.deadline, this.linger.begin(this.wire, performance.now()));
     this.resume();
   }
@@ -452,10 +451,6 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     worker.telemetry.connectionHandedOver(at.name);
     serveHttp2(worker, at, client);
     return true;
-  }
-
-  limitTime(at: number): void {
-    if (at < this.deadline.at) this.worker.wheel.arm(this.deadline, at);
   }
 
   private onDeadline(now: number): void {
