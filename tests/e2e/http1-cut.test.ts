@@ -1,5 +1,7 @@
 /** A client or an upstream that is gone at any byte of an HTTP/1.1 exchange: the right status and flag, and nothing of it is left. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { CutStage } from '../support/cut-stage.ts';
 import { cutEach, forEach, hows, numbers, sendAndCut } from '../support/cuts.ts';
@@ -229,3 +231,39 @@ for (const shape of shapes)
       });
     }
   });
+
+await test(
+  'a client that ends its side of a tunnel gets all that the upstream had sent before it ended its own',
+  { timeout: 60_000 },
+  async (t) => {
+    // A Unix socket: the system takes a fifth of a megabyte, not many, before Weir has to wait.
+    const address = `@weir-test-tunnel-${process.pid}`;
+    const stage = await CutStage.start(t, { listener: { address } });
+    const sizes = numbers(0, 24).map((step) => 100_000 + step * 12_000);
+    await forEach(sizes, async (size) => {
+      const sent = Promise.withResolvers<void>();
+      const pump = async (socket: Socket): Promise<void> => {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+        for (let at = 0; at < size; at += 8000) {
+          socket.write(Buffer.alloc(Math.min(8000, size - at), 'x'));
+          // Weir has read this piece before the next one comes.
+          await stage.cuts.rig.activeUpstream();
+        }
+        socket.end(() => sent.resolve());
+      };
+      const path = stage.path({ onRequest: (socket) => void pump(socket) });
+      const client = connect({ path: address.replace('@', '\0'), allowHalfOpen: true });
+      client.pause();
+      client.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n`);
+      await sent.promise;
+      await stage.cuts.rig.activeUpstream();
+      client.end();
+      await stage.cuts.rig.activeUpstream();
+      let text = '';
+      client.setEncoding('latin1').on('data', (part: string) => (text += part));
+      client.resume();
+      await once(client, 'close');
+      assert.equal(readResponse(text).body.length, size);
+    });
+  },
+);

@@ -367,9 +367,12 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     if (this.phase === 'idle') return;
     x.touch(performance.now());
     if (this.phase === 'tunnel') {
+      // Both sides have ended: the client may not have taken all of it yet.
+      const isOver = code === '' && this.connection?.socket.readableEnded === true;
       if (code !== '') x.flag(failures.upstreamTruncated);
       this.release(false);
-      x.down.abort();
+      if (isOver) x.down.endTunnel();
+      else x.down.abort();
       return;
     }
     if (code !== '') x.upstreamTransportFailureReason = code;
