@@ -265,5 +265,6 @@ await test(
       await once(client, 'close');
       assert.equal(readResponse(text).body.length, size);
     });
+    await stage.cuts.nothingIsLeft();
   },
 );
