@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
+import type { HttpLimits } from '../../src/model/listener.ts';
 import { Pki, secretOf } from '../support/pki.ts';
 import { requireProgram } from '../support/programs.ts';
 import { answering, exchange } from '../support/raw.ts';
@@ -93,6 +94,8 @@ interface Slow {
   readonly name: string;
   readonly args: readonly string[];
   readonly path: string;
+  /** The limit that cuts it, alone: under load a client that pauses for a second may pause for longer. */
+  readonly limits: Partial<HttpLimits>;
   /** How each of the connections ends in the log. */
   readonly line: { readonly code: number; readonly flags: string; readonly details: string };
   /** The tool sees that all of them were closed. */
@@ -104,6 +107,7 @@ const attacks: readonly Slow[] = [
     name: 'slow headers (slowloris)',
     args: ['-H', '-i', '1', '-x', '24'],
     path: '/',
+    limits: { headTimeoutMs: 1500 },
     line: { code: 408, flags: 'DT', details: 'request_header_timeout' },
     seen: true,
   },
@@ -111,6 +115,7 @@ const attacks: readonly Slow[] = [
     name: 'a slow body (R-U-Dead-Yet)',
     args: ['-B', '-i', '1', '-s', '8192', '-t', 'POST'],
     path: '/',
+    limits: { requestTimeoutMs: 2000 },
     line: { code: 408, flags: 'DT', details: 'request_overall_timeout' },
     seen: true,
   },
@@ -119,18 +124,19 @@ const attacks: readonly Slow[] = [
     // Reads a few bytes of each answer; that its connections were reset it does not notice.
     args: ['-X', '-w', '10', '-y', '20', '-n', '1', '-z', '32', '-k', '3'],
     path: '/large',
+    limits: { streamIdleTimeoutMs: 1500 },
     line: { code: 200, flags: 'SI', details: 'via_upstream' },
     seen: false,
   },
 ];
 
-for (const { name, args, path, line, seen } of attacks) {
+for (const { name, args, path, limits, line, seen } of attacks) {
   await test(`${name}: others are served, and every slow connection is cut`, { timeout: 60_000 }, async (t) => {
     if (!requireProgram(t, 'slowhttptest')) return;
     const { rig, port } = await proxied(
       t,
       answering((request) => (request.startsWith('GET /large') ? large : hello)),
-      { limits: { headTimeoutMs: 1500, requestTimeoutMs: 2000, streamIdleTimeoutMs: 1500 } },
+      { limits },
     );
     const state = { over: false };
     const common = ['-c', String(connections), '-r', '200', '-l', '8', '-p', '5', '-v', '1', '-u', `http://127.0.0.1:${port}${path}`];
