@@ -1,5 +1,6 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { Deadline } from '../../../base/wheel.ts';
+import { failures, type Failure } from '../../failure.ts';
 import type { ClientConnection, LiveConnection } from '../../listen/client.ts';
 import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
@@ -21,7 +22,14 @@ const maxFree = 256;
 /** Looks at a connection that is to end and does not move, until it is cut. */
 const maxStuckLooks = 3;
 
+/**
+ * While memory is tight a connection may have so much of its responses untaken: a client that opens many streams and no window makes
+ * some 300 KiB of each wait here (Envoy reset_high_memory_stream).
+ */
+const maxUnsentWhenTight = 4 * 1024 * 1024;
+
 const flood = { flag: 'DPE', details: 'http2.control_frame_flood' } as const;
+const hoard = { flag: failures.overload.flag, details: 'http2.response_not_taken' } as const;
 const ignore = (): void => undefined;
 
 /** Objects of closed streams, ready for the next: making them is most of what a short exchange would cost. */
@@ -154,7 +162,8 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     const received = socket.bytesRead;
     let waiting = 0;
     for (const stream of this.streams) waiting += stream.waiting;
-    if (!this.guard.check(received - waiting, now)) return this.cut();
+    if (!this.guard.check(received - waiting, now)) return this.cut(flood);
+    if (worker.overloaded && this.unsent > maxUnsentWhenTight) return this.cut(hoard);
     const { limits } = this.at.config;
     const { headTimeoutMs, maxConnectionMs = 0 } = limits;
     if (received < prefaceBytes && headTimeoutMs > 0 && now - this.openedAt >= headTimeoutMs) this.close();
@@ -170,15 +179,17 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
    */
   private isStuck(): boolean {
     const { outboundQueueSize = 0, remoteWindowSize = 0 } = this.session.state;
-    const isWaiting = outboundQueueSize > 0 || this.streams.size === 0 || (this.clientEnded && this.hasUnsent());
+    const isWaiting = outboundQueueSize > 0 || this.streams.size === 0 || (this.clientEnded && this.unsent > 0);
     this.stuckLooks = isWaiting && remoteWindowSize === this.lastWindow ? this.stuckLooks + 1 : 0;
     this.lastWindow = remoteWindowSize;
     return this.stuckLooks >= maxStuckLooks;
   }
 
-  private hasUnsent(): boolean {
-    for (const stream of this.streams) if (stream.out.unsent > 0) return true;
-    return false;
+  /** Response bytes that the client's windows have not let out. */
+  private get unsent(): number {
+    let bytes = 0;
+    for (const stream of this.streams) bytes += stream.out.unsent;
+    return bytes;
   }
 
   private onEnd(): void {
@@ -189,9 +200,9 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
     else this.goAway();
   }
 
-  private cut(): void {
-    for (const stream of this.streams) stream.blame(flood);
-    this.session.destroy(new Error(flood.details), NGHTTP2_ENHANCE_YOUR_CALM);
+  private cut(why: Pick<Failure, 'flag' | 'details'>): void {
+    for (const stream of this.streams) stream.blame(why);
+    this.session.destroy(new Error(why.details), NGHTTP2_ENHANCE_YOUR_CALM);
     this.worker.wheel.arm(this.deadline, performance.now() + lookMs);
   }
 
