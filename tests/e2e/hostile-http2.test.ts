@@ -118,13 +118,14 @@ const rows: readonly Row[] = [
       ['x-request-id', 'forged'],
       ['x-forwarded-client-cert', 'By=x'],
       ['proxy', 'x'],
+      ['weir-explain', '1'],
       ['content-length', '0'],
     ),
     body: '',
     also: ({ reached }) => {
       assert.equal(header(reached[0], 'x-forwarded-proto'), 'http');
       assert.notEqual(header(reached[0], 'x-request-id'), 'forged');
-      for (const name of ['x-forwarded-client-cert', 'proxy']) assert.equal(header(reached[0], name), null, name);
+      for (const name of ['x-forwarded-client-cert', 'proxy', 'weir-explain']) assert.equal(header(reached[0], name), null, name);
     },
   },
 ];

@@ -135,12 +135,14 @@ export const headers: readonly AttackClass[] = [
           'X-Forwarded-Proto: https',
           'X-Request-Id: forged',
           'X-Forwarded-Client-Cert: By=spiffe://forged',
+          'Weir-Explain: 1',
         ),
         ...reaches('GET /a'),
         also: ({ reached }) => {
           assert.match(header(reached[0], 'x-forwarded-for') ?? '', /^10\.0\.0\.1, 127\.3\.\d+\.\d+$/);
           assert.equal(header(reached[0], 'x-forwarded-proto'), 'http');
           assert.equal(header(reached[0], 'x-forwarded-client-cert'), null);
+          assert.equal(header(reached[0], 'weir-explain'), null);
           assert.doesNotMatch(header(reached[0], 'x-request-id') ?? 'forged', /forged/);
         },
       },

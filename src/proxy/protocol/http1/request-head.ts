@@ -152,6 +152,10 @@ export class RequestHead extends Head {
         // Upstreams take it for our word on a client certificate: only ours goes on (Envoy SANITIZE).
         this.dropLine(i);
         return 0;
+      case Known.weirExplain:
+        // A question to us: an upstream that is a Weir too is not asked in its turn.
+        this.dropLine(i);
+        return 0;
       default:
         return super.onKnown(id, i);
     }

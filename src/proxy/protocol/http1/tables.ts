@@ -75,6 +75,7 @@ export const Known = {
   http2Settings: 11,
   proxy: 12,
   forwardedClientCert: 13,
+  weirExplain: 14,
 } as const;
 
 /**
@@ -95,6 +96,8 @@ export function knownHeader(buf: Uint8Array, start: number, length: number): num
     case 10:
       if (is(buf, start, 'connection')) return Known.connection;
       return is(buf, start, 'keep-alive') ? Known.keepAlive : 0;
+    case 12:
+      return is(buf, start, 'weir-explain') ? Known.weirExplain : 0;
     case 14:
       if (is(buf, start, 'content-length')) return Known.contentLength;
       return is(buf, start, 'http2-settings') ? Known.http2Settings : 0;
