@@ -19,6 +19,10 @@ async function client(t: TestContext, server: Server): Promise<Socket> {
   return socket;
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+}
+
 test('a connection that is taken becomes one socket, which reads into the buffer and writes', async (t) => {
   const server = await listening(t);
   const buffer = Buffer.alloc(64);
@@ -78,12 +82,12 @@ test('a paused socket reads nothing, and what came meanwhile once it goes on', a
   const made = await own;
   t.after(() => made.destroy());
   await new Promise((resolve) => socket.write('12345678', resolve));
-  while (seen === '') await new Promise(setImmediate);
+  await until(() => seen !== '');
   assert.equal(seen, '1234');
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
   assert.equal(seen, '1234');
   made.resume();
-  while (seen.length < 8) await new Promise(setImmediate);
+  await until(() => seen.length >= 8);
   assert.equal(seen, '12345678');
 });
 

@@ -151,7 +151,8 @@ export class StreamOutput implements ResponseOutput {
     const { stream } = this;
     this.pending = null;
     if (stream === null) return;
-    // node:http2 ends the writable side of a stream that is closed: END_STREAM would go out before the reset.
+    // node:http2 ends the writable side of a stream that is closed: END_STREAM would go out before the reset, and of a stream that
+    // waits for trailers it would ask for them while it is being destroyed, which aborts the process.
     stream._final = proceed;
     stream.close(code);
   }
