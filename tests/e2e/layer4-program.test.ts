@@ -151,12 +151,12 @@ await test('streams of Gateway API in the real program', { timeout: 60_000 }, as
     .map((line): Record<string, unknown> => JSON.parse(line));
   assert.deepEqual(
     lines
-      .map((line) => [line['protocol'], line['route_name'], line['bytes_received'], line['response_flags']])
+      .map((line) => [line['protocol'], line['route_name'], line['bytes_received'], line['response_flags'], line['response_code_details']])
       .toSorted((a, b) => String(a).localeCompare(String(b))),
     [
-      ['TCP', 'default/db/0', 10, '-'],
-      ['TLS', 'default/web/0', lines.find((line) => line['protocol'] === 'TLS')?.['bytes_received'], '-'],
-      ['UDP', 'default/dns/0', 6, '-'],
+      ['TCP', 'default/db/0', 10, '-', null],
+      ['TLS', 'default/web/0', lines.find((line) => line['protocol'] === 'TLS')?.['bytes_received'], '-', null],
+      ['UDP', 'default/dns/0', 6, '-', 'drained'],
     ],
   );
 });

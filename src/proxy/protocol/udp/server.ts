@@ -11,6 +11,7 @@ import type { ListenerRuntime } from '../../listen/listener-runtime.ts';
 import type { WorkerRuntime } from '../../runtime.ts';
 import type { ClusterState } from '../../upstream/cluster-state.ts';
 import type { EndpointState } from '../../upstream/endpoint.ts';
+import { layer4Failures } from '../layer4-failures.ts';
 import { literalLookup, maxQueuedBytes, type SessionOwner, type SessionPlan, UdpSession } from './session.ts';
 
 /** A burst from many clients waits here while the worker is busy; the system gives what it allows. */
@@ -156,7 +157,8 @@ export class UdpServer implements SessionOwner {
   }
 
   close(): void {
-    for (const session of this.sessions.values()) session.end('listener_closed');
+    const why = this.worker.draining ? layer4Failures.drained.details : 'listener_closed';
+    for (const session of this.sessions.values()) session.end(why);
     this.socket.close();
   }
 }
