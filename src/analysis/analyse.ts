@@ -11,11 +11,14 @@ import { shadowedRoutes } from './shadow.ts';
 /** Findings of one code that are listed one by one. */
 export const maxFindings = 200;
 
-/** Checks that need the whole picture. Linear in the size of the snapshot. `files`: how many there are, readable or not. */
-export function analyse(snapshot: Snapshot, files: number): readonly Diagnostic[] {
+/**
+ * Checks that need the whole picture. Linear in the size of the snapshot. `files`: how many there are, readable or not. `hasErrors`: some
+ * resource is left out for its own errors, which may be why something is missing here.
+ */
+export function analyse(snapshot: Snapshot, files: number, hasErrors = false): readonly Diagnostic[] {
   return [
     ...limited(withoutListener(snapshot, files)),
-    ...limited(snapshot.listeners.flatMap(withoutRoutes)),
+    ...limited(snapshot.listeners.flatMap((listener) => withoutRoutes(listener, hasErrors))),
     ...limited(undeclaredHosts(snapshot)),
     ...limited(withoutEndpoints(snapshot)),
     ...limited(allZero(snapshot)),
@@ -55,7 +58,7 @@ function withoutListener(snapshot: Snapshot, files: number): readonly Diagnostic
   ];
 }
 
-function withoutRoutes(listener: Listener): readonly Diagnostic[] {
+function withoutRoutes(listener: Listener, hasErrors: boolean): readonly Diagnostic[] {
   if (listener.kind === 'mesh' || listener.filters.length > 0 || listener.virtualHosts.some((host) => host.matches.length > 0)) return [];
   const { chains = [], name, protocol } = listener;
   // Kong's port without TLS has the same routes, and has told.
@@ -66,7 +69,7 @@ function withoutRoutes(listener: Listener): readonly Diagnostic[] {
   const lost = protocol === 'http' ? 'every request is answered 404' : 'every connection is closed';
   return [
     diagnose('WR0607', listener.origin, refOf(listener.origin), `no route is attached to ${name}: ${lost}`, {
-      hint: hintFor(listener),
+      hint: hasErrors ? 'Mend the errors first: a resource that has one is left out.' : hintFor(listener),
     }),
   ];
 }

@@ -223,6 +223,16 @@ test('a listener whose route is closed is not told that it has none', async () =
   );
 });
 
+test('a listener whose only route is broken is not told to get another one', async () => {
+  const hint = async (text: string): Promise<string> => {
+    const { diagnostics } = await compile({ 'a.yaml': text });
+    return diagnostics.find(({ code }) => code === 'WR0607')?.hint ?? '';
+  };
+  const route = virtualService('vs', '/a').replace('match:', 'mach:');
+  assert.match(await hint(`${gateway}---\n${service('a')}---\n${route}`), /^Mend the errors first/);
+  assert.match(await hint(`${gateway}---\n${service('a')}`), /^Add a VirtualService/);
+});
+
 test('weights that are all 0 are told', async () => {
   const { diagnostics } = await compile({
     'a.yaml':

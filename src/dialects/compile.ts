@@ -86,7 +86,8 @@ export async function compileSources(
   }
   // Empty files and comments are as little as no file.
   const nothing = resources.length === 0 && diagnostics.length === 0 && unreadable.length === 0;
-  append(diagnostics, analyse(snapshot, nothing ? 0 : sources.length + unreadable.length));
+  const isLeftOut = kept.resources.some((resource) => resource.broken);
+  append(diagnostics, analyse(snapshot, nothing ? 0 : sources.length + unreadable.length, isLeftOut));
   snapshot = { ...snapshot, status: markQuarantined(snapshot.status, kept.resources, diagnostics) };
   return { snapshot, diagnostics: inOrder(diagnostics), resources: kept.resources, memory: kept.memory };
 }
