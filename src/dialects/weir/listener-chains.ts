@@ -67,6 +67,13 @@ export function misfit(spec: ListenerSpec): Misfit | null {
       message: `spec.forward is required on ${protocol}`,
       hint: 'write forward: {destinations: [{host: …, port: …}]}',
     };
+  const inTls = forward === undefined ? 'detectTimeoutMs' : 'forward';
+  if (protocol === 'HTTPS' && (forward !== undefined || detectTimeoutMs !== undefined))
+    return {
+      path: [inTls],
+      message: `HTTPS makes no use of spec.${inTls}`,
+      hint: 'inside TLS no protocol is looked for: write protocol: TLS to forward everything, or HTTP',
+    };
   if (!layer4 && (forward === undefined) !== (detectTimeoutMs === undefined))
     return {
       path: [forward === undefined ? 'detectTimeoutMs' : 'forward'],

@@ -159,6 +159,13 @@ const rows: readonly {
     told: ['WR0504 TLS that is passed through has no certificate here'],
   },
   {
+    name: 'detection inside TLS',
+    spec: 'port: 1, protocol: HTTPS, tls: {certificateRefs: [{name: web}]}, detectTimeoutMs: 9, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    with: [secret],
+    listener: [],
+    told: ['WR0504 HTTPS makes no use of spec.forward'],
+  },
+  {
     name: 'a destination beside HTTP without detection',
     spec: 'port: 1, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
     listener: [],
