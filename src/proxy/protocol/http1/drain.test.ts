@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { Lane } from '../../../../tests/fuzz/proxy/engine.ts';
 import { MemorySocket } from '../../../../tests/fuzz/proxy/sockets.ts';
+import { proxied } from '../../../../tests/support/proxied.ts';
 import { Rig, clusterOf, snapshotOf, routeTo } from '../../../../tests/support/rig.ts';
 import { RawClient } from '../../../../tests/support/raw.ts';
 import { drainMs } from './state.ts';
@@ -70,4 +71,20 @@ await test('a client that reads nothing before it has sent all of a large reques
   assert.match(received, /^HTTP\/1\.1 401 /);
   assert.equal(client.reset, false);
   assert.deepEqual(rig.faults, []);
+});
+
+await test('a line end behind a body, after the answer has left, costs no byte of it', async (t) => {
+  const body = 'a'.repeat(1_500_000);
+  const { rig, port } = await proxied(t, ({ socket }) =>
+    socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)),
+  );
+  const client = await RawClient.connect(port);
+  client.socket.pause();
+  client.send('POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc');
+  await rig.logged(1);
+  await new Promise<void>((resolve) => client.socket.write('\r\n', () => resolve()));
+  client.socket.resume();
+  const received = await client.toEnd();
+  client.close();
+  assert.equal(received.length - received.indexOf('\r\n\r\n') - 4, body.length);
 });

@@ -345,14 +345,18 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
     this.head.letGo();
     this.input.release();
     if (this.state === 'closed') return;
-    // Whoever asked for the end has sent everything; in TLS the end is a message of its own.
-    if (this.closeAfter) return this.finishConnection(!this.head.keepAlive && this.request.done && this.input.isEmpty && this.tls === null);
+    if (this.closeAfter) return this.finishConnection(!this.head.keepAlive && this.hasAll);
     if (this.request.done) return this.toIdle(now);
     this.state = 'drain';
     this.drained = 0;
     this.worker.wheel.arm(this.deadline, now + drainMs);
     this.resume();
     this.drainBody();
+  }
+
+  /** Of a client that asked for the end. Behind a body some send a CRLF more; and in TLS the end is a message of its own. */
+  private get hasAll(): boolean {
+    return this.request.done && this.request.bytes === 0 && this.input.isEmpty && this.tls === null;
   }
 
   private toIdle(now: number): void {
