@@ -23,11 +23,12 @@ export function analyse(snapshot: Snapshot, files: number, hasErrors = false): r
     ...limited(withoutEndpoints(snapshot)),
     ...limited(allZero(snapshot)),
     ...limited(shadowedRoutes(snapshot)),
-    ...limited(certificateNames(snapshot)),
+    ...limited(certificateNames(snapshot, 'inline')),
   ];
 }
 
-function limited(found: readonly Diagnostic[]): readonly Diagnostic[] {
+/** The first so many, and how many more there are. */
+export function limited(found: readonly Diagnostic[]): readonly Diagnostic[] {
   const last = found[maxFindings - 1];
   if (found.length <= maxFindings || last === undefined) return found;
   const rest = found.length - maxFindings;

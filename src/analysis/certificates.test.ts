@@ -40,7 +40,7 @@ for (const row of rows)
     const tls = { ...defaultServerTls, certificates: row.certificates, alpn: [] };
     const chain = { name: 'c', serverNames: row.names, sources: [], destinations: [], tls, forward: null, origin };
     const snapshot = { ...snapshotOf(443, [], [], { listener: { chains: [chain, chain] } }), secrets };
-    const found = certificateNames(snapshot);
+    const found = certificateNames(snapshot, 'inline');
     assert.deepEqual(
       found.map(({ code, severity }) => `${code} ${severity}`),
       row.told === null ? [] : ['WR0611 warning'],
@@ -48,3 +48,25 @@ for (const row of rows)
     );
     if (row.told !== null) assert.ok(found[0].message.endsWith(`is for ${row.told}`), found[0].message);
   });
+
+test('WR0611: certificates of files are looked at once they are read', () => {
+  const read = { ...secret('file', pem('server.crt')), files: { certificate: 'c.pem' } };
+  const tls = { ...defaultServerTls, certificates: ['file'], alpn: [] };
+  const chain = { name: 'c', serverNames: ['a.test', 'example.com'], sources: [], destinations: [], tls, forward: null, origin };
+  const snapshot = { ...snapshotOf(443, [], [], { listener: { chains: [chain] } }), secrets: [read] };
+  assert.deepEqual(certificateNames(snapshot, 'inline'), []);
+  assert.match(certificateNames(snapshot, 'files')[0].message, / is for 'a\.test'$/);
+});
+
+test("WR0611: hosts of requests to Weir's own listeners, which get 421", () => {
+  const tls = { ...defaultServerTls, certificates: ['example'], alpn: [] };
+  const chain = { name: 'c', serverNames: [], sources: [], destinations: [], tls, forward: null, origin };
+  const of = (dialect: 'weir' | 'kong', domains: readonly string[]): readonly string[] => {
+    const { listeners, ...rest } = snapshotOf(443, [], [], { listener: { dialect, chains: [chain] } });
+    const hosts = listeners.map((one) => ({ ...one, virtualHosts: [{ name: 'v', domains, matches: [], filters: [], origin }] }));
+    return certificateNames({ ...rest, listeners: hosts, secrets }, 'inline').map(({ message }) => message);
+  };
+  assert.equal(of('weir', ['a.test', 'example.com', '*', 'b.*']).length, 1);
+  assert.deepEqual(of('weir', ['*', 'a.example.com']), []);
+  assert.deepEqual(of('kong', ['a.test']), []);
+});

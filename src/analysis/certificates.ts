@@ -3,14 +3,19 @@ import type { X509Certificate } from 'node:crypto';
 import { crypto } from '../base/late.ts';
 import type { ConnectionChain } from '../model/chain.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
+import type { Listener } from '../model/listener.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { diagnose } from './messages.ts';
 
 /** Names that one finding lists. */
 const maxNames = 3;
 
-/** WR0611 for each chain with a server name that none of its certificates is for. Those in files are not looked at here. */
-export function certificateNames({ listeners, secrets = [] }: Snapshot): readonly Diagnostic[] {
+/**
+ * WR0611 for each chain with a name that none of its certificates is for. `from`: chains with a certificate from a file, once files are
+ * read, or the others.
+ */
+export function certificateNames({ listeners, secrets = [] }: Snapshot, from: 'inline' | 'files'): readonly Diagnostic[] {
+  const inFiles = new Set(secrets.flatMap(({ name, files }) => (files === undefined ? [] : [name])));
   const texts = new Map(secrets.map(({ name, certificate }) => [name, certificate]));
   const parsed = new Map<string, X509Certificate | null>();
   const certificate = (name: string): X509Certificate | null => {
@@ -21,9 +26,12 @@ export function certificateNames({ listeners, secrets = [] }: Snapshot): readonl
     return made;
   };
   const told = new Set<string>();
-  return listeners.flatMap(({ chains = [], name: listener }) =>
-    chains.flatMap((chain): readonly Diagnostic[] => {
-      const names = strangers(chain, certificate);
+  return listeners.flatMap((one) => {
+    const { chains = [], name: listener } = one;
+    return chains.flatMap((chain): readonly Diagnostic[] => {
+      const { certificates = [] } = chain.tls ?? {};
+      if (certificates.some((name) => inFiles.has(name)) !== (from === 'files')) return [];
+      const names = strangers(namesOf(one, chain), certificates.map(certificate));
       const key = `${chain.origin.file}:${chain.origin.line}:${names.join()}`;
       if (names.length === 0 || told.has(key)) return [];
       told.add(key);
@@ -35,16 +43,20 @@ export function certificateNames({ listeners, secrets = [] }: Snapshot): readonl
           hint: 'clients that verify it will refuse it: name a certificate with these names, or change the hosts',
         }),
       ];
-    }),
-  );
+    });
+  });
 }
 
-function strangers({ serverNames, tls }: ConnectionChain, certificate: (name: string) => X509Certificate | null): readonly string[] {
-  if (tls === null || tls.certificates.length === 0) return [];
-  const all = tls.certificates.map(certificate);
+/** Server names, and on Weir's own listeners, where another host gets 421, the hosts of requests. */
+function namesOf({ dialect, virtualHosts }: Listener, { serverNames, forward }: ConnectionChain): readonly string[] {
+  if (dialect !== 'weir' || forward !== null || serverNames.length > 0) return serverNames;
+  return [...new Set(virtualHosts.flatMap(({ domains }) => domains))].filter((domain) => domain !== '*' && !domain.endsWith('.*'));
+}
+
+function strangers(names: readonly string[], all: readonly (X509Certificate | null)[]): readonly string[] {
   const own = all.filter((one) => one !== null);
-  if (own.length < all.length) return [];
-  return serverNames.filter((name) => !own.some((one) => one.checkHost(name.replace('*', 'w'), { subject: 'never' }) !== undefined));
+  if (own.length === 0 || own.length < all.length) return [];
+  return names.filter((name) => !own.some((one) => one.checkHost(name.replace('*', 'w'), { subject: 'never' }) !== undefined));
 }
 
 function parse(pem: string): X509Certificate | null {

@@ -1,5 +1,6 @@
 import { append } from '../base/append.ts';
-import { analyse } from '../analysis/analyse.ts';
+import { analyse, limited } from '../analysis/analyse.ts';
+import { certificateNames } from '../analysis/certificates.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
 import type { DialectName } from '../model/origin.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -101,7 +102,8 @@ export interface Certified extends Compiled {
 
 /** The second half of a compilation, for callers that may read files: certificates that are named by their paths. */
 export function readCertificates(compiled: Compiled, memory: FileMemory | null): Certified {
-  const { snapshot, diagnostics, files, memory: certificates } = resolveSecrets(compiled.snapshot, memory, Date.now());
+  const { snapshot, diagnostics: told, files, memory: certificates } = resolveSecrets(compiled.snapshot, memory, Date.now());
+  const diagnostics = [...told, ...limited(certificateNames(snapshot, 'files'))];
   return {
     ...compiled,
     snapshot,

@@ -60,6 +60,18 @@ export function misfit(spec: ListenerSpec): Misfit | null {
       message: 'TLS that is passed through has no certificate here',
       hint: 'write mode: Terminate, or leave the certificates out',
     };
+  if (tls?.mode === 'Passthrough' && (tls.minVersion !== 'TLSv1.2' || tls.maxVersion !== 'TLSv1.3'))
+    return {
+      path: ['tls', tls.minVersion === 'TLSv1.2' ? 'maxVersion' : 'minVersion'],
+      message: 'versions of TLS that is passed through are agreed on behind here',
+      hint: 'write mode: Terminate, or leave the version out',
+    };
+  if (spec.proxyProtocol === 'optional' && spec.trustedCidrs.length === 0 && protocol !== 'UDP')
+    return {
+      path: ['proxyProtocol'],
+      message: 'an optional PROXY header is believed of trustedCidrs, and there are none',
+      hint: 'write trustedCidrs: [10.0.0.0/8] with the networks of your proxies, or proxyProtocol: required',
+    };
   const layer4 = protocol === 'TCP' || protocol === 'TLS' || protocol === 'UDP';
   if (layer4 && forward === undefined)
     return {

@@ -159,6 +159,18 @@ const rows: readonly {
     told: ['WR0504 TLS that is passed through has no certificate here'],
   },
   {
+    name: 'a version of TLS that is passed through',
+    spec: 'port: 1, protocol: TLS, tls: {mode: Passthrough, minVersion: TLSv1.3}, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
+    listener: [],
+    told: ['WR0504 versions of TLS that is passed through are agreed on behind here'],
+  },
+  {
+    name: 'an optional PROXY header that nobody may send',
+    spec: 'port: 1, proxyProtocol: optional',
+    listener: [],
+    told: ['WR0504 an optional PROXY header is believed of trustedCidrs, and there are none'],
+  },
+  {
     name: 'detection inside TLS',
     spec: 'port: 1, protocol: HTTPS, tls: {certificateRefs: [{name: web}]}, detectTimeoutMs: 9, forward: {destinations: [{host: 127.0.0.1, port: 1}]}',
     with: [secret],
