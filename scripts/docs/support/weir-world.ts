@@ -77,6 +77,7 @@ const kinds: readonly WorldKind[] = [
       named('Listener', 'public', { port: 8080, forward, detectTimeoutMs: 100 }),
       named('Listener', 'public', { address: 'unix:///run/a.sock', port: 0 }),
       named('Listener', 'public', { port: 8080, canonicalisation: edgeCanonicalisation }),
+      named('Listener', 'public', { port: 8080, proxyProtocol: 'optional', trustedCidrs: ['10.0.0.0/8'] }),
     ],
     values: {
       'spec.protocol': ['HTTP', 'HTTPS', 'TLS', 'TCP', 'UDP'],
