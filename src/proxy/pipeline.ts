@@ -286,7 +286,8 @@ export function onResponseHead(x: Exchange, head: ResponseHead): void {
 }
 
 /** The upstream's response ends with trailers: as they came, less what may not be forwarded. */
-export function onResponseTrailers(x: Exchange, trailers: Trailers): void {
+export function onResponseTrailers(x: Exchange, head: ResponseHead, trailers: Trailers): void {
+  trailers.dropDecided(head);
   const status = x.isGrpc ? trailers.get('grpc-status') : null;
   if (status !== null) x.grpcStatus = grpcStatusOf(status);
   const wanted = x.worker.telemetry.needs.responseTrailers;

@@ -140,6 +140,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
     if (connection === null || x.head.bodyKind !== 'chunked') return;
     const staging = x.worker.staging;
     if (trailers === null) return staging.append(lastChunk, 0, lastChunk.length);
+    trailers.dropDecided(x.head);
     staging.reserve(trailers.headersLength + 16);
     staging.appendText('0\r\n');
     const at = trailers.writeHeaders(staging.buffer, staging.length);
@@ -313,7 +314,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
 
   private endOfResponse(surplus: boolean, trailers: Trailers | null): void {
     const { x, head } = this;
-    if (trailers !== null) onResponseTrailers(x, trailers);
+    if (trailers !== null) onResponseTrailers(x, head, trailers);
     x.down.out.end(trailers);
     x.down.out.post();
     // Servers differ on what follows a request that offered an upgrade they did not take.

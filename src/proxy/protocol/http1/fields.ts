@@ -66,6 +66,8 @@ export class Fields implements Headers {
   private readonly addedDropped: boolean[] = [];
   private addedCount = 0;
   private addedBytes = 0;
+  /** Names that filters have set or removed, lower case. */
+  private readonly decided: string[] = [];
   private own: Buffer = EMPTY;
 
   constructor(maxHeaders: number) {
@@ -85,6 +87,7 @@ export class Fields implements Headers {
     this.droppedCount = 0;
     this.fieldsEnd = 0;
     this.logLength = 0;
+    if (this.decided.length !== 0) this.decided.length = 0;
     if (this.addedCount !== 0) this.truncateAdded(0);
     if (this.own.length > KEPT_BYTES) this.own = EMPTY;
   }
@@ -263,6 +266,7 @@ export class Fields implements Headers {
   set(name: string, value: string): void {
     const { lower, isFraming } = nameOf(name);
     if (isFraming) return;
+    this.decided.push(lower);
     this.drop(lower);
     this.put(name, value);
   }
@@ -275,7 +279,14 @@ export class Fields implements Headers {
   /** As `Headers.remove`. Framing headers stay. */
   remove(name: string): void {
     const { lower, isFraming } = nameOf(name);
-    if (!isFraming) this.drop(lower);
+    if (isFraming) return;
+    this.decided.push(lower);
+    this.drop(lower);
+  }
+
+  /** For trailers: drops what filters have set or removed in their message's head. Readers that join both must not find it there. */
+  dropDecided(head: Fields): void {
+    for (let i = 0; i < head.decided.length; i++) this.drop(head.decided[i]);
   }
 
   /** For the engine: drops every line of that name, framing or not. `name` is lower case. */

@@ -319,10 +319,10 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   }
 
   private endOfResponse(): void {
-    const { x } = this;
+    const { x, head } = this;
     const trailers = this.readTrailers();
     if (this.phase !== 'body') return;
-    if (trailers !== null) onResponseTrailers(x, trailers);
+    if (trailers !== null) onResponseTrailers(x, head, trailers);
     x.down.out.end(trailers);
     x.down.out.post();
     this.release();
