@@ -134,7 +134,10 @@ export class ListenerRuntime {
   takeForwarding(head: RequestHead, x: Exchange, context: RequestContext): string {
     const peer = x.down.remoteAddress;
     const isTrusted = this.config.trustedHops > 0 || (this.trusted !== null && this.isTrusted(peer));
-    x.forwarding.take(head, isTrusted, peer, context.scheme, x.down.tls, this.config.dialect === 'istio');
+    const isIstio = this.config.dialect === 'istio';
+    // Sidecars behind us take their retries, time limits and names of statistics from these, of whoever wrote them.
+    if (isIstio && !isTrusted) head.dropPrefixed('x-envoy-');
+    x.forwarding.take(head, isTrusted, peer, context.scheme, x.down.tls, isIstio);
     return this.config.kongHeaders ? this.kongRequestHeaders(head, x, context, isTrusted) : '';
   }
 

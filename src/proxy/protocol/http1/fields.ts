@@ -299,6 +299,17 @@ export class Fields implements Headers {
     }
   }
 
+  /** For the engine: drops the received lines whose names begin so. `prefix` is lower case. */
+  dropPrefixed(prefix: string): void {
+    const { at, buf, start, count } = this;
+    const { length } = prefix;
+    const last = prefix.charCodeAt(length - 1);
+    for (let i = 0; i < count; i++) {
+      const ns = at[i * 4];
+      if (at[i * 4 + 1] - ns > length && buf[start + ns + length - 1] === last && is(buf, start + ns, prefix)) this.dropLine(i);
+    }
+  }
+
   /** Drops received line `i`. */
   dropLine(i: number): void {
     if (this.dropped[i] !== 0) return;
