@@ -37,7 +37,7 @@ const limits: Readonly<Record<keyof HttpLimits, string>> = {
   requestTimeoutMs: 'From the first byte of a request to the end of its body: 408. Not for gRPC and WebSockets.',
   idleTimeoutMs: 'A connection without a request is closed.',
   streamIdleTimeoutMs: 'No byte either way during a request: 408, or a reset when the answer has begun.',
-  maxConnections: 'Connections, or UDP sessions, of each worker. Over it closed at once, datagrams dropped.',
+  maxConnections: 'Connections, or UDP sessions, at a time, over all workers. Over it closed at once, datagrams dropped.',
   maxConnectionMs: 'A connection of HTTP ends after the requests that are then under way.',
   upgradeIdleTimeoutMs: 'A WebSocket without a byte either way is cut.',
   maxUpgradeMs: 'A WebSocket is cut.',

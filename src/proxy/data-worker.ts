@@ -143,7 +143,7 @@ export class DataWorker implements WorkerRuntime {
       if (table === null) continue;
       const chain = buildChain(table.config.filters, 'listener', { ...this.chainContext, replyStyle: table.config.replyStyle });
       const known = this.listeners.get(name);
-      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain, terminatorOf, this.gate.connections()));
+      if (known === undefined) this.listeners.set(name, new ListenerRuntime(table, chain, terminatorOf, this.gate.connections(name)));
       else known.apply(table, chain, terminatorOf);
     }
     const find = (name: string): ListenerRuntime | null => this.listeners.get(name) ?? null;

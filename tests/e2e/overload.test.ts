@@ -5,40 +5,47 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { L4Forward } from '../../src/model/chain.ts';
+import { defaultLimits } from '../../src/model/listener.ts';
 import { requireProgram } from '../support/programs.ts';
 import { hello, proxied } from '../support/proxied.ts';
 import { answering, RawClient } from '../support/raw.ts';
-import { origin, Rig, routeTo, snapshotOf } from '../support/rig.ts';
+import { origin, Rig, type RigOptions, routeTo, snapshotOf } from '../support/rig.ts';
 import { chainOf, runProgram } from '../support/tls.ts';
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
-await test('over the cap of the process connections are closed at once, over all workers, and taken again when others go', async (t) => {
-  const { port, rig } = await proxied(
-    t,
-    answering(() => hello),
-    { workers: 2, maxConnections: 10 },
-  );
-  const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.connect(port)));
-  for (const client of clients) client.send(get);
-  await Promise.all(clients.map((client) => client.until((text) => text.endsWith('hello'))));
-  for (let i = 0; i < 5; i++) {
-    const refused = await RawClient.connect(port);
-    refused.send(get);
-    assert.equal(await refused.toEnd(), '');
-    refused.close();
-  }
-  for (const client of clients) client.close();
-  // The workers hear of it in their own time: from some attempt on there is room.
-  for (;;) {
-    const client = await RawClient.connect(port);
-    client.send(get);
-    const isServed = (await client.until((text) => text.endsWith('hello'))) !== '';
-    client.close();
-    if (isServed) break;
-  }
-  assert.deepEqual(rig.faults, []);
-});
+const caps: readonly (readonly [of: string, options: RigOptions])[] = [
+  ['the process', { maxConnections: 10 }],
+  ['a listener', { listener: { limits: { ...defaultLimits, maxConnections: 10 } } }],
+];
+
+for (const [of, options] of caps)
+  await test(`over the cap of ${of} connections are closed at once, over all workers, and taken again when others go`, async (t) => {
+    const { port, rig } = await proxied(
+      t,
+      answering(() => hello),
+      { workers: 2, ...options },
+    );
+    const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.connect(port)));
+    for (const client of clients) client.send(get);
+    await Promise.all(clients.map((client) => client.until((text) => text.endsWith('hello'))));
+    for (let i = 0; i < 5; i++) {
+      const refused = await RawClient.connect(port);
+      refused.send(get);
+      assert.equal(await refused.toEnd(), '');
+      refused.close();
+    }
+    for (const client of clients) client.close();
+    // The workers hear of it in their own time: from some attempt on there is room.
+    for (;;) {
+      const client = await RawClient.connect(port);
+      client.send(get);
+      const isServed = (await client.until((text) => text.endsWith('hello'))) !== '';
+      client.close();
+      if (isServed) break;
+    }
+    assert.deepEqual(rig.faults, []);
+  });
 
 await test('when memory is tight new requests get 503 with Retry-After, and those under way go on', async (t) => {
   const { port, backend, rig } = await proxied(t, () => undefined, { maxMemoryBytes: 1024 * 1024 });

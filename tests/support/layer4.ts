@@ -211,7 +211,7 @@ export class UdpLane extends Layer4Bench {
     super(clusters);
     const gate = new Gate(0, maxProcessConnections, undefined);
     const chain = buildChain([], 'listener', this.worker.chainContext);
-    this.at = new ListenerRuntime(tableOf(forward, limits), chain, undefined, gate.connections());
+    this.at = new ListenerRuntime(tableOf(forward, limits), chain, undefined, gate.connections('l4'));
     this.server = new UdpServer(this.worker, gate, this.at, { address: '127.0.0.1', port: 0 });
   }
 

@@ -10,7 +10,7 @@ const connection = (): LiveConnection => ({ isIdle: true, close: () => undefined
 it('counts the connections of all workers, each once, and forgets those of a worker that is replaced', () => {
   const memory = new SharedArrayBuffer(gateBytes(3));
   const [first, second] = [new Gate(0, 3, memory), new Gate(1, 3, memory)];
-  const [a, b] = [first.connections(), second.connections()];
+  const [a, b] = [first.connections('a'), second.connections('a')];
   const one = connection();
   a.add(one).add(one).add(connection());
   b.add(connection());
