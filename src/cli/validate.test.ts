@@ -32,7 +32,12 @@ kind: ServiceEntry
 metadata: {name: se}
 spec: {hosts: [a.test], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 127.0.0.1}]}
 `;
-for (const [name, text] of Object.entries({ clean, warned, wrong, service })) writeFileSync(join(directory, `${name}.yaml`), text);
+const bytes = `apiVersion: weir.dev/v1
+kind: Listener
+metadata: {name: db}
+spec: {port: 5432, protocol: TCP, forward: {destinations: [{host: 127.0.0.1, port: 5433}]}}
+`;
+for (const [name, text] of Object.entries({ clean, warned, wrong, service, bytes })) writeFileSync(join(directory, `${name}.yaml`), text);
 
 function weir(args: readonly string[], input = '', env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
@@ -52,6 +57,7 @@ const rows: readonly { readonly name: string; readonly args: readonly string[]; 
     status: 0,
     says: /^valid: 1 listener and the mesh, 1 route, 1 cluster$/m,
   },
+  { name: 'a route of layer 4', args: ['-f', 'bytes.yaml'], status: 0, says: /^valid: 1 listener, 1 route, 1 cluster$/m },
   { name: 'warnings only', args: ['-f', 'warned.yaml'], status: 0, says: /^warned\.yaml:\d+:\d+ warning WR0604 .*\n {2}hint: / },
   { name: 'warnings with --strict', args: ['-f', 'warned.yaml', '--strict'], status: 1, says: /0 errors, 1 warning/ },
   { name: 'an error', args: ['-f', 'wrong.yaml'], status: 1, says: /^wrong\.yaml:12:3 error WR0104 /m },

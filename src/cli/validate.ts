@@ -29,7 +29,7 @@ export function register(program: Command): void {
 }
 
 async function validate(options: ValidateOptions): Promise<void> {
-  const { compileFiles } = await import('../dialects/compile.ts');
+  const [{ compileFiles }, { routeCount }] = await Promise.all([import('../dialects/compile.ts'), import('../dialects/summary.ts')]);
   const { snapshot, diagnostics } = await compileFiles(options.file, { bind: options.bind, labels: options.labels ?? null });
   const errors = countBy(diagnostics, 'error');
   const warnings = countBy(diagnostics, 'warning');
@@ -40,7 +40,7 @@ async function validate(options: ValidateOptions): Promise<void> {
     infos: countBy(diagnostics, 'info'),
     listeners: snapshot.listeners.filter(({ kind }) => kind === 'gateway').length,
     mesh: snapshot.listeners.some(({ kind }) => kind === 'mesh'),
-    routes: snapshot.routes.length,
+    routes: routeCount(snapshot),
     clusters: snapshot.clusters.length,
   };
   if (options.format === 'json') {

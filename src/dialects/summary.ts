@@ -23,7 +23,7 @@ export function summarise(snapshot: Snapshot): SnapshotSummary {
         file: origin.file,
         line: origin.line,
       })),
-    routes: snapshot.routes.length,
+    routes: routeCount(snapshot),
     clusters: snapshot.clusters.length,
     certificates: (snapshot.secrets ?? []).flatMap(({ name, certificate, ca }) => {
       const ends = factsOf(certificate ?? ca ?? '').map(({ validTo }) => validTo);
@@ -39,6 +39,13 @@ export function summarise(snapshot: Snapshot): SnapshotSummary {
         names: endpoints.map(({ address, port, weight }) => ({ host: address, port, weight })),
       })),
   };
+}
+
+/** Routes of requests and of layer 4. */
+export function routeCount({ routes, listeners }: Snapshot): number {
+  const forwards = listeners.flatMap(({ chains = [] }) => chains.flatMap(({ forward }) => forward ?? []));
+  // Without a destination it only says that nothing is there.
+  return routes.length + new Set(forwards.flatMap(({ route, destinations }) => (destinations.length === 0 ? [] : route))).size;
 }
 
 /** Hosts of one listener that are shown. */
