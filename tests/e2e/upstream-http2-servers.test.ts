@@ -111,6 +111,30 @@ describe('connections for one name each', () => {
     await upstream.untilOpen(128);
     await reach.rig.settled();
   });
+
+  it('that are all in use do not keep other names waiting', async (t) => {
+    const pki = new Pki(t);
+    const own = pki.issue({ names: ['DNS:*.w.test'] });
+    const held: (() => void)[] = [];
+    let all: () => void = () => undefined;
+    const areHeld = new Promise<void>((resolve) => (all = resolve));
+    const upstream = await Http2Upstream.start(
+      t,
+      (stream, headers, session) => {
+        if (headers[':path'] !== '/held') return echo(stream, headers, session);
+        if (held.push(() => echo(stream, headers, session)) === 130) all();
+      },
+      { tls: { key: own.privateKey, cert: own.certificate } },
+    );
+    const secrets = [secretOf('ca', { ca: pki.ca })];
+    const reach = await Reaching.start(t, { cluster: tlsCluster([upstream.port], { sni: null }, { protocol: 'http2' }), secrets });
+    const holding = Array.from({ length: 130 }, (_, i) => reach.get('/held', `n${i}.w.test`));
+    await areHeld;
+    assert.equal((await reach.get('/', 'other.w.test')).status, 200);
+    for (const answer of held) answer();
+    for (const answered of await Promise.all(holding)) assert.equal(answered.status, 200);
+    await reach.rig.settled();
+  });
 });
 
 describe('ALPN', () => {

@@ -3,8 +3,10 @@ import type { EndpointState } from '../endpoint.ts';
 import type { Purpose } from '../transport.ts';
 import { type SessionOwner, type SessionStream, UpstreamSession } from './session.ts';
 
-/** Connections to one endpoint and worker. */
+/** Connections to one endpoint and worker of one purpose; of all purposes together those that serve nobody make room from here on … */
 const maxSessions = 128;
+/** … and no more than these are made: names in SNI may be the clients' own, and those who are served must not keep others waiting. */
+const maxAllSessions = 4096;
 /** Exchanges of one endpoint and worker that wait for a stream (Envoy max_pending_requests). */
 const maxWaiting = 1024;
 /** How long an endpoint that agreed on HTTP/1.1 is not asked again, ms. */
@@ -77,13 +79,23 @@ export class SessionPool implements SessionOwner {
 
   /** One connection more, unless one is on its way, or has not said yet for how many it has room. */
   private open(key: string, now: number): void {
-    const first = this.waiting.find((entry) => entry.purpose.key === key);
-    if (first === undefined || this.sessions.some((session) => session.key === key && !session.settled)) return;
-    // Full: the connection that has been there longest and serves nobody makes room.
+    if (this.wanting(key) === undefined) return;
+    // Full: the connection that has been there longest and serves nobody makes room, for this one or another.
     if (this.sessions.length >= maxSessions) this.sessions.find((session) => session.active === 0 && session.connected)?.leave();
-    if (this.sessions.length >= maxSessions) return;
+    const first = this.wanting(key);
+    if (first === undefined || this.sessions.length >= maxAllSessions) return;
     const options = { purpose: first.purpose, connectTimeoutMs: this.connectTimeoutMs };
     this.sessions.push(new UpstreamSession(this.endpoint, this.context, this, options, now));
+  }
+
+  /** Who is to have a connection more of this purpose; undefined: nobody, or one is on its way, or there are enough. */
+  private wanting(key: string): Waiting | undefined {
+    let made = 0;
+    for (const session of this.sessions) {
+      if (session.key !== key) continue;
+      if (!session.settled || ++made === maxSessions) return undefined;
+    }
+    return this.waiting.find((entry) => entry.purpose.key === key);
   }
 
   /** Streams for those who wait, oldest first; a further connection where they are too many. */
