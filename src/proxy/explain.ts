@@ -80,7 +80,7 @@ export class Explainer {
     report.at(table);
     let chain: ConnectionChain | null = null;
     if (table.config.kind === 'gateway') {
-      const chosen = chooseChain(table, url.value, report);
+      const chosen = chooseChain(this.tables, table, url.value, report);
       if ('refused' in chosen) return chosen.refused;
       chain = chosen.chain;
       if (chain !== null && chain.forward !== null) return explainForward(chain, chain.forward, this.tables, this.state.endpoints, report);
@@ -97,7 +97,7 @@ export class Explainer {
     const table = this.pickListener({ ...request, caller: null }, url.value);
     if (typeof table === 'string') return report.stop('error', null, table);
     report.at(table);
-    const chosen = chooseChain(table, url.value, report);
+    const chosen = chooseChain(this.tables, table, url.value, report);
     if ('refused' in chosen) return chosen.refused;
     const { chain } = chosen;
     if (chain !== null && chain.forward !== null) return explainForward(chain, chain.forward, this.tables, this.state.endpoints, report);

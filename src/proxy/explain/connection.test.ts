@@ -5,10 +5,12 @@ import type { Listener } from '../../model/listener.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { defaultServerTls, type ServerTls } from '../../model/tls.ts';
 import { forwardTo } from '../../../tests/support/layer4.ts';
+import { pem } from '../../../tests/support/pem.ts';
 import { clusterOf, origin, routeTo, snapshotOf } from '../../../tests/support/rig.ts';
 import { explainerOf, type ExplainResult } from '../explain.ts';
 
-const tls: ServerTls = { ...defaultServerTls, certificates: [], alpn: [] };
+const tls: ServerTls = { ...defaultServerTls, certificates: ['leaf'], alpn: [] };
+const leaf = { name: 'leaf', certificate: pem('server.crt'), privateKey: pem('server.key'), ca: null, origin };
 
 function chain(name: string, more: Partial<ConnectionChain> = {}): ConnectionChain {
   return { name, serverNames: [], sources: [], destinations: [], tls: null, forward: null, origin, ...more };
@@ -23,7 +25,7 @@ function world(chains: readonly ConnectionChain[], more: Partial<Listener> = {})
     clusterOf('closed', [1], { blocked: 'its policy is broken' }),
     clusterOf('unix', [], { endpoints: [{ address: '/run/db.sock', port: 0, weight: 1, labels: {}, locality: '' }] }),
   ];
-  return snapshotOf(443, [routeTo('web')], clusters, { listener: { dialect: 'istio', chains, ...more } });
+  return { ...snapshotOf(443, [routeTo('web')], clusters, { listener: { dialect: 'istio', chains, ...more } }), secrets: [leaf] };
 }
 
 function ask(snapshot: Snapshot, url: string, headers: readonly (readonly [string, string])[] = []): Promise<ExplainResult> {
@@ -279,5 +281,28 @@ describe('explain, connections', () => {
   it('a Host that the certificate is not for is 421', async () => {
     const result = await ask(world([chain('https', { tls })]), 'https://a.test/', [['host', 'b.test']]);
     assert.equal(result.status, 421, result.reason);
+  });
+
+  it('a chain without a usable certificate, or without its authorities, takes no handshake', async () => {
+    const rows = [
+      [{ certificates: ['gone'] }, 'the listener has no usable certificate: the handshake fails'],
+      [{ clientCertificate: 'require', ca: 'gone' }, 'the authorities for client certificates are missing: the handshake fails'],
+    ] as const;
+    for (const [more, reason] of rows)
+      for (const url of ['https://a.test/', 'tls://a.test']) {
+        const { outcome, status, flags, reason: why } = await ask(world([chain('https', { tls: { ...tls, ...more } })]), url);
+        assert.deepEqual([outcome, status, flags, why], ['error', null, ['DPE'], reason]);
+      }
+  });
+
+  it('what a handshake asks of the client is a condition', async () => {
+    const asks = async (more: Partial<ServerTls>): Promise<readonly string[]> =>
+      (await ask(world([chain('https', { tls: { ...tls, ...more } })]), 'https://a.test/')).conditions;
+    const names = { clientCertificate: 'require', subjectAltNames: ['spiffe://a', 'spiffe://b'] } as const;
+    assert.deepEqual(await asks(names), ['the handshake fails unless the client shows a trusted certificate for spiffe://a or spiffe://b']);
+    assert.deepEqual(await asks({ clientCertificate: 'require', certificateHashes: ['ab'] }), [
+      'the handshake fails unless the client shows a trusted certificate, one of those that are pinned',
+    ]);
+    assert.deepEqual(await asks({ clientCertificate: 'optional' }), []);
   });
 });

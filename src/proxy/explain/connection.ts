@@ -3,8 +3,10 @@ import { isIP } from 'node:net';
 import { type Beginning, ChainTable, type ConnectionView, hostsOnTls } from '../../decide/chain.ts';
 import type { ConnectionChain, L4Destination, L4Forward } from '../../model/chain.ts';
 import type { Listener } from '../../model/listener.ts';
+import type { ServerTls } from '../../model/tls.ts';
 import type { Failure } from '../failure.ts';
 import { certificatesFor, certificatesHold, readCertificate } from '../listen/tls/certificates.ts';
+import { readMaterial } from '../listen/tls/context.ts';
 import { layer4Failures } from '../protocol/layer4-failures.ts';
 import type { ListenerTable, RouteTables } from '../route/tables.ts';
 import type { RouteRuntime } from '../runtime.ts';
@@ -69,6 +71,7 @@ function viewOf(table: ListenerTable<RouteRuntime>, url: PlainUrl | Layer4Url): 
 
 /** The chain that takes the connection; a result where the listener turns it away, null for plain HTTP without chains. */
 export function chooseChain(
+  tables: RouteTables<RouteRuntime>,
   table: ListenerTable<RouteRuntime>,
   url: PlainUrl | Layer4Url,
   report: Report,
@@ -95,9 +98,24 @@ export function chooseChain(
   if (chains.some(({ sources }) => sources.length > 0))
     report.conditions.push(`chains of this listener are for certain sources; this is the answer to a client at ${peer}`);
   const chain = reasons.find(({ matched }) => matched)?.chain ?? null;
-  if (chain !== null) return { chain };
+  if (chain !== null) {
+    const broken = chain.tls === null ? null : handshakeProblem(chain.tls, tables, report);
+    return broken === null ? { chain } : { refused: report.stop('error', null, `${broken}: the handshake fails`, ['DPE']) };
+  }
   const named = view.serverName === '' ? '' : ` for server name '${view.serverName}'`;
   return { refused: report.stop('not-found', null, `no chain of the listener takes this connection${named}: it is closed`, ['NR']) };
+}
+
+/** Why no handshake can succeed; null: what it asks of the client is a condition. */
+function handshakeProblem(tls: ServerTls, tables: RouteTables<RouteRuntime>, report: Report): string | null {
+  const material = readMaterial(tls, (name) => tables.secret(name));
+  if (typeof material === 'string') return material;
+  const { clientCertificate, subjectAltNames, certificateHashes, certificateSpki } = tls;
+  if (clientCertificate !== 'require') return null;
+  const names = subjectAltNames.length === 0 ? '' : ` for ${subjectAltNames.join(' or ')}`;
+  const pinned = certificateHashes.length + certificateSpki.length === 0 ? '' : ', one of those that are pinned';
+  report.conditions.push(`the handshake fails unless the client shows a trusted certificate${names}${pinned}`);
+  return null;
 }
 
 /** Bytes that are passed on as they are. */
