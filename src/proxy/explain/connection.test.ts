@@ -295,6 +295,15 @@ describe('explain, connections', () => {
       }
   });
 
+  it('a PROXY header that must be there is a condition', async () => {
+    const conditions = async (more: Partial<Listener>): Promise<readonly string[]> =>
+      (await ask(world([], more), 'http://a.test:443/')).conditions;
+    assert.deepEqual(await conditions({ proxyProtocol: 'required' }), [
+      'the connection is closed unless a PROXY header stands before everything else',
+    ]);
+    assert.deepEqual(await conditions({ proxyProtocol: 'optional' }), []);
+  });
+
   it('what a handshake asks of the client is a condition', async () => {
     const asks = async (more: Partial<ServerTls>): Promise<readonly string[]> =>
       (await ask(world([chain('https', { tls: { ...tls, ...more } })]), 'https://a.test/')).conditions;

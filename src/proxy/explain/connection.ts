@@ -76,7 +76,8 @@ export function chooseChain(
   url: PlainUrl | Layer4Url,
   report: Report,
 ): { readonly chain: ConnectionChain | null } | { readonly refused: ExplainResult } {
-  const { chains = [], detectTimeoutMs, protocol } = table.config;
+  const { chains = [], detectTimeoutMs, protocol, proxyProtocol } = table.config;
+  if (proxyProtocol === 'required') report.conditions.push('the connection is closed unless a PROXY header stands before everything else');
   const isTls = url.scheme === 'https' || url.scheme === 'tls';
   if (chains.length === 0) {
     if (protocol === 'http' && !isTls) return { chain: null };
