@@ -138,5 +138,7 @@ export const failures = {
   badHead: make('bad-head', 'downstream', 'no', 'DPE', 400, 'http1.codec_error', 'Bad Request'),
   badRequestBody: make('bad-request-body', 'downstream', 'no', 'DPE', 400, 'http1.codec_error', 'Bad Request'),
   downstreamGone: make('downstream-gone', 'downstream', 'no', 'DC', 0, 'downstream_remote_disconnect', ''),
+  /** Cut when the time of a drain was up. */
+  drained: make('drained', 'internal', 'no', '', 0, 'drained', ''),
   bug: make('bug', 'internal', 'no', '', 500, 'internal_error', 'Internal Server Error'),
 } as const satisfies Readonly<Record<string, Failure>>;

@@ -65,6 +65,33 @@ await test('a drain answers with Connection: close and then lets go', async (t) 
   await drained;
 });
 
+await test('what a drain cuts at its end is not the client’s doing', async (t) => {
+  const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+  const { rig, port } = await proxied(t, (connection) => {
+    connection.socket.on('data', (text: string) => {
+      if (/upgrade/i.test(text)) connection.socket.write(upgrade);
+      if (text.includes('/half')) connection.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel');
+    });
+  });
+  const [waiting, tunnel, half] = [await RawClient.connect(port), await RawClient.connect(port), await RawClient.connect(port)];
+  tunnel.send('GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+  await tunnel.until((received) => received.endsWith('\r\n\r\n'));
+  half.send('GET /half HTTP/1.1\r\nHost: a\r\n\r\n');
+  await half.until((received) => received.endsWith('hel'));
+  waiting.send('GET /never HTTP/1.1\r\nHost: a\r\n\r\n');
+  await rig.drain(100);
+  assert.deepEqual(
+    (await rig.logged(3))
+      .map((line) => [line['path'], line['response_code'], line['response_flags'], line['response_code_details']])
+      .toSorted((a, b) => String(a[0]).localeCompare(String(b[0]))),
+    [
+      ['/half', 200, '-', 'drained'],
+      ['/never', 0, '-', 'drained'],
+      ['/ws', 101, '-', 'drained'],
+    ],
+  );
+});
+
 await test('an answer is sent to its end after Connection: close, however slowly the client reads', async (t) => {
   const size = 24 * 1024 * 1024;
   const { port } = await proxied(t, (connection) => {

@@ -210,6 +210,32 @@ await test('a drain ends connections once their exchanges are over', async (t) =
   if (!client.destroyed) await once(client, 'close');
 });
 
+await test('what a drain cuts at its end is not the client’s doing', async (t) => {
+  const rig = await securedRig(t, (connection) => {
+    connection.socket.on('data', (text: string) => {
+      if (text.includes('/half')) connection.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel');
+    });
+  });
+  const client = await session(t, rig);
+  const half = client.request({ ':path': '/half', ':authority': 'a.test' });
+  half.on('error', () => undefined);
+  await once(half, 'response');
+  const never = ask(client, { ':path': '/never' });
+  await (await rig.backend.connection(1)).until((received) => received.endsWith('\r\n\r\n'));
+  await rig.rig.drain(100);
+  await never;
+  const lines = await rig.rig.logged(2);
+  assert.deepEqual(
+    lines
+      .map((line) => [line['path'], line['response_code'], line['response_flags'], line['response_code_details']])
+      .toSorted((a, b) => String(a[0]).localeCompare(String(b[0]))),
+    [
+      ['/half', 200, '-', 'drained'],
+      ['/never', 0, '-', 'drained'],
+    ],
+  );
+});
+
 await test('window updates of zero and of too much end the stream or the connection', async (t) => {
   const rig = await securedRig(t, () => undefined);
   const zero = await frames(rig);

@@ -21,6 +21,6 @@ export const layer4Failures = {
   idle: { flag: 'SI', details: 'idle_timeout' },
   downstreamReset: { flag: 'DC', details: 'downstream_remote_disconnect' },
   upstreamReset: { flag: 'UC', details: 'upstream_connection_termination' },
-  drained: { flag: '', details: 'drained' },
+  drained: failures.drained,
   bug: { flag: '', details: failures.bug.details },
 } as const satisfies Readonly<Record<string, Reason>>;

@@ -95,6 +95,7 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
   }
 
   close(): void {
+    if (this.worker.draining && this.x.live) this.x.responseCodeDetails = failures.drained.details;
     this.worker.staging.flushPosted();
     this.state = 'closed';
     this.socket.destroy();
@@ -414,7 +415,8 @@ export class ServerConnection extends IdleClient implements Downstream, BodySink
   }
 
   protected onClosed(): void {
-    if (this.x.live && (this.state !== 'tunnel' || this.socket.errored !== null)) this.x.flag(failures.downstreamGone);
+    const isCut = this.state === 'tunnel' ? this.socket.errored !== null : this.state !== 'closed';
+    if (this.x.live && isCut) this.x.flag(failures.downstreamGone);
     this.state = 'closed';
     this.input.drop();
     if (this.x.live) {

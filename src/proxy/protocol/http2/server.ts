@@ -96,6 +96,7 @@ class ServerSession extends Peer implements LiveConnection, StreamOwner<ServerSt
 
   /** With a last GOAWAY, when the client still takes it; the next look ends what does not go. */
   close(): void {
+    if (this.worker.draining) for (const stream of this.streams) stream.blame(failures.drained);
     if (this.session.destroyed) this.socket.destroy();
     else this.session.destroy();
   }

@@ -439,6 +439,8 @@ export class ServerStream extends StreamPeer<ServerStream> implements Downstream
     if (!this.x.live) return;
     this.blamed = true;
     this.x.flag(failure);
+    // Without a flag, the details alone tell a cut response from a whole one.
+    if (failure.flag === '') this.x.responseCodeDetails = failure.details;
   }
 
   private readonly onClose = (): void => {
