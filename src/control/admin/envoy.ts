@@ -27,7 +27,7 @@ export function clustersJson(clusters: readonly ClusterDescription[]): string {
       name,
       added_via_api: true,
       host_statuses: endpoints.map(({ address, port, weight, active, idle, connectFailures, requests }) => ({
-        address: { socket_address: { address, port_value: port } },
+        address: addressJson(address, port, undefined),
         stats: [
           { name: 'cx_connect_fail', value: String(connectFailures), type: 'COUNTER' },
           { name: 'rq_total', value: String(requests), type: 'COUNTER' },
@@ -51,11 +51,15 @@ export function listenersJson({ bindings }: ServingState): string {
   return JSON.stringify({
     listener_statuses: bindings.map(({ listener, address, port, transport }) => ({
       name: listener,
-      local_address: isPath(address)
-        ? { pipe: { path: address } }
-        : { socket_address: { ...(transport === 'udp' ? { protocol: 'UDP' } : {}), address, port_value: port } },
+      local_address: addressJson(address, port, transport),
     })),
   });
+}
+
+/** Envoy's `core.v3.Address`. */
+function addressJson(address: string, port: number, transport: Binding['transport']): object {
+  if (isPath(address)) return { pipe: { path: address } };
+  return { socket_address: { ...(transport === 'udp' ? { protocol: 'UDP' } : {}), address, port_value: port } };
 }
 
 /** Where a binding listens, for people. */

@@ -102,10 +102,18 @@ test("Envoy's pages: clusters are summed over workers", async (t) => {
     { name: 'cx_active', value: '4', type: 'GAUGE' },
     { name: 'rq_active', value: '1', type: 'GAUGE' },
   ]);
+  assert.deepEqual(json.cluster_statuses[0].host_statuses[0].address, { socket_address: { address: '::1', port_value: 80 } });
   assert.match((await call('GET', '/clusters')).text, /::\[::1\]:80::rq_total::8\n/);
   assert.match((await call('GET', '/metrics')).text, /# TYPE/);
   assert.equal((await call('GET', '/nope')).status, 404);
   assert.equal((await call('HEAD', '/healthz')).text, '');
+});
+
+test("Envoy's pages: an endpoint that is a Unix socket is a pipe", async (t) => {
+  const endpoint = { address: '/run/a.sock', port: 0, weight: 1, active: 0, idle: 0, connectFailures: 0, requests: 0 };
+  const { call } = await admin(t, { describe: () => Promise.resolve([[{ name: 'a', endpoints: [endpoint] }]]) });
+  const json = JSON.parse((await call('GET', '/clusters?format=json')).text);
+  assert.deepEqual(json.cluster_statuses[0].host_statuses[0].address, { pipe: { path: '/run/a.sock' } });
 });
 
 test('readiness follows the gateway', async (t) => {
