@@ -33,7 +33,7 @@ const limits: Readonly<Record<keyof HttpLimits, string>> = {
   maxTargetBytes: 'Target of a request. Over it 414.',
   maxBodyBytes: 'Body of a request. Over it 413. 0: no limit.',
   headTimeoutMs:
-    'From the first byte of a request to the end of its head: 408. Also for a PROXY header, ClientHello and handshake, then closed, and 15 s at most.',
+    'From the first byte of a request to the end of its head: 408. To the first byte on a new connection: closed. Also for a PROXY header, ClientHello and handshake, then closed, and 15 s at most.',
   requestTimeoutMs: 'From the first byte of a request to the end of its body: 408. Not for gRPC and WebSockets.',
   idleTimeoutMs: 'A connection without a request is closed.',
   streamIdleTimeoutMs: 'No byte either way during a request: 408, or a reset when the answer has begun.',

@@ -26,7 +26,7 @@ export interface HttpLimits {
   readonly maxTargetBytes: number;
   /** 413 over it; 0: no limit. */
   readonly maxBodyBytes: number;
-  /** From the first byte of a request to the end of its head: 408. */
+  /** From the first byte of a request to the end of its head: 408. To the first byte on a new connection: closed without a reply (nginx client_header_timeout). */
   readonly headTimeoutMs: number;
   /** From the first byte to the end of the request's body: 408. */
   readonly requestTimeoutMs: number;

@@ -293,18 +293,20 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
       if (!x.live) return;
     }
     this.connection?.usePrivate(head.bodyKind !== 'length' || this.remaining >= privateFrom);
-    x.down.out.flush();
+    if (!x.down.out.flush()) this.pause();
   }
 
   /** Hands body bytes to the client and stops reading while it takes no more. */
   private pass(buffer: Buffer, start: number, end: number, owned = false): void {
     const { connection, x } = this;
     const isPrivate = connection !== null && connection.isPrivate;
-    const more = x.down.writeBody(buffer, start, end, owned || isPrivate);
-    if (!more && this.connection !== null && !this.paused) {
-      this.paused = true;
-      this.connection.pause();
-    }
+    if (!x.down.writeBody(buffer, start, end, owned || isPrivate)) this.pause();
+  }
+
+  private pause(): void {
+    if (this.connection === null || this.paused) return;
+    this.paused = true;
+    this.connection.pause();
   }
 
   /** A slice of the current read buffer is still queued at the client's socket. */

@@ -45,3 +45,29 @@ for (const { name, head, ends } of requests)
       const [line] = await rig.logged(1);
       assert.deepEqual([line['response_code'], line['response_flags']], [200, '-']);
     });
+
+await test(
+  'a connection that never asks is closed without a word after the time for a head, one that has asked may wait',
+  { timeout: 30_000 },
+  async (t) => {
+    const { port } = await proxied(
+      t,
+      answering(() => small),
+      { limits: { headTimeoutMs: 700 } },
+    );
+    const asked = connect(port, '127.0.0.1');
+    asked.write('GET /small HTTP/1.1\r\nHost: a.test\r\n\r\n');
+    await once(asked, 'data');
+    // Opened later: where both counted from their beginning, the other one would go first.
+    const silent = connect(port, '127.0.0.1');
+    const answers: unknown[] = [];
+    silent.on('data', (bytes) => answers.push(bytes));
+    await once(silent, 'end');
+    silent.destroy();
+    assert.deepEqual(answers, []);
+    asked.write('GET /small HTTP/1.1\r\nHost: a.test\r\n\r\n');
+    const [again]: Buffer[] = await once(asked, 'data');
+    assert.match(again.toString(), /^HTTP\/1\.1 200 OK\r\n/);
+    asked.destroy();
+  },
+);

@@ -46,8 +46,8 @@ export abstract class IdleClient extends ClientSocket {
 
   protected checkIdle(now: number): void {
     const { unsent } = this.wire;
-    const { idleSince: since, closeAt, untaken, seat, socket } = this;
-    const verdict = idleVerdict(this.at, { since, closeAt, unsent, untaken }, now);
+    const { idleSince: since, isFresh, closeAt, untaken, seat, socket } = this;
+    const verdict = idleVerdict(this.at, { since, isFresh, closeAt, unsent, untaken }, now);
     this.untaken = unsent;
     if (verdict === 'end') this.finishConnection();
     else if (verdict === 'cut') socket.destroy();

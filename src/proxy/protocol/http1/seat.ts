@@ -53,7 +53,7 @@ export class Seat implements LiveConnection {
     socket.on('close', this.onClose);
     at.connections.add(this);
     this.deadline ??= new Deadline(() => this.onDeadline());
-    worker.wheel.arm(this.deadline, Math.min(idleAt(at, this.idleSince), this.closeAt));
+    worker.wheel.arm(this.deadline, Math.min(idleAt(at, this.idleSince, this.isFresh), this.closeAt));
   }
 
   /** The socket is closed or somebody else's: the connection object will serve others, and no byte of this client may reach them. */

@@ -34,13 +34,15 @@ export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean,
 const parkMs = 500;
 
 /** How soon an idle connection is looked at: to be parked, or before that to be closed or to have taken its last answer. */
-export function idleLookMs({ idleTimeoutMs, streamIdleTimeoutMs }: HttpLimits): number {
-  return Math.min(parkMs, due(0, idleTimeoutMs), due(0, streamIdleTimeoutMs));
+export function idleLookMs({ idleTimeoutMs, streamIdleTimeoutMs, headTimeoutMs }: HttpLimits): number {
+  return Math.min(parkMs, due(0, idleTimeoutMs), due(0, streamIdleTimeoutMs), due(0, headTimeoutMs));
 }
 
 /** What is known of an idle connection. */
 export interface Idle {
   readonly since: number;
+  /** It never had a request. */
+  readonly isFresh: boolean;
   /** Its time is over then. */
   readonly closeAt: number;
   /** Bytes of its last answer that the client has not taken. */
@@ -53,14 +55,15 @@ export interface Idle {
  * Whether an idle connection ends, is cut because its client takes nothing of its last answer, or when to look again: such a one
  * does not hold our buffers until it has been idle for long enough.
  */
-export function idleVerdict(at: ListenerRuntime, { since, closeAt, unsent, untaken }: Idle, now: number): 'end' | 'cut' | number {
-  const end = Math.min(idleAt(at, since), closeAt);
+export function idleVerdict(at: ListenerRuntime, { since, isFresh, closeAt, unsent, untaken }: Idle, now: number): 'end' | 'cut' | number {
+  const end = Math.min(idleAt(at, since, isFresh), closeAt);
   if (now >= end) return 'end';
   if (unsent === 0) return end;
   return unsent === untaken ? 'cut' : Math.min(end, due(now, at.config.limits.streamIdleTimeoutMs));
 }
 
-/** When a connection that waits for its next request since `since` is closed. */
-export function idleAt(at: ListenerRuntime, since: number): number {
-  return due(since, at.config.limits.idleTimeoutMs);
+/** When a connection that waits for its next request since `since` is closed; for its first one, `isFresh`, it has no longer than for a head. */
+export function idleAt(at: ListenerRuntime, since: number, isFresh = false): number {
+  const { idleTimeoutMs, headTimeoutMs } = at.config.limits;
+  return Math.min(due(since, idleTimeoutMs), isFresh ? due(since, headTimeoutMs) : Infinity);
 }
