@@ -60,10 +60,13 @@ const jsonFields: Readonly<Record<string, string>> = {
   consumer: 'Who called, by credential.',
   user_agent: '`User-Agent`.',
   requested_server_name: 'SNI of the connection; the field is left out where there is none.',
+  grpc_status: "gRPC's status as a number, also where HTTP's is 200; left out where there is none.",
 };
 
 function accessLogText(): string {
-  const fields: readonly string[] = Object.keys(JSON.parse(lineOf(jsonFormat, blankRecord({ requestedServerName: 'a.test' }))));
+  const fields: readonly string[] = Object.keys(
+    JSON.parse(lineOf(jsonFormat, blankRecord({ requestedServerName: 'a.test', grpcStatus: 0 }))),
+  );
   const rows = fields.map((field) => {
     const meaning = jsonFields[field];
     if (meaning === undefined) throw new Error(`the JSON line has a field ${field} that scripts/docs/telemetry.ts does not describe`);

@@ -242,6 +242,13 @@ describe('jsonFormat', () => {
     assert.equal('requested_server_name' in JSON.parse(lineOf(jsonFormat, blankRecord())), false);
   });
 
+  it('has the status of a gRPC call', () => {
+    assert.equal(JSON.parse(lineOf(jsonFormat, blankRecord({ grpcStatus: 14 }))).grpc_status, 14);
+    assert.equal(JSON.parse(lineOf(jsonFormat, blankRecord({ grpcStatus: 0 }))).grpc_status, 0);
+    for (const record of [blankRecord(), blankRecord({ grpcStatus: -1 })])
+      assert.equal('grpc_status' in JSON.parse(lineOf(jsonFormat, record)), false);
+  });
+
   it('gives back the UTF-8 that arrived as bytes', () => {
     const userAgent = Buffer.from('café ✓ \u2028').toString('latin1');
     assert.equal(JSON.parse(lineOf(jsonFormat, blankRecord({}, { 'user-agent': userAgent }))).user_agent, 'café ✓ \u2028');

@@ -69,6 +69,7 @@ const keys = {
   serviceTime: Buffer.from(',"upstream_service_time_ms":'),
   requestId: Buffer.from(',"request_id":'),
   serverName: Buffer.from(',"requested_server_name":'),
+  grpcStatus: Buffer.from(',"grpc_status":'),
 } as const;
 
 /** One JSON object with the fields of docs/reference/access-log.md; absent values are null. Always valid JSON, always ASCII. */
@@ -97,6 +98,10 @@ export const jsonFormat: LineFormat = {
     if (r.requestedServerName !== '') {
       out.bytes(keys.serverName);
       string(out, r.requestedServerName);
+    }
+    if (r.grpcStatus !== undefined && r.grpcStatus >= 0) {
+      out.bytes(keys.grpcStatus);
+      out.whole(r.grpcStatus);
     }
     out.byte(0x7d);
   },

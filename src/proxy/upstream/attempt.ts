@@ -48,6 +48,11 @@ export class Attempt {
     return this.current !== null;
   }
 
+  /** The upstream's bytes are not read, as the client takes none. */
+  get waitsForClient(): boolean {
+    return this.current !== null && this.current.paused;
+  }
+
   /** The request head is on its way: body bytes may follow. */
   get takesBody(): boolean {
     return this.current !== null && this.current.takesBody;

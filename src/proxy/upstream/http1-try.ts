@@ -54,7 +54,7 @@ export class Http1Try implements UpstreamTry, UpstreamUser {
   private gotBytes = false;
   /** Count of the staging buffer's writes when the head was posted. */
   private postedAt = -1;
-  private paused = false;
+  paused = false;
 
   constructor(x: Exchange, attempt: Attempt) {
     this.x = x;

@@ -15,6 +15,8 @@ export interface UpstreamTry {
   /** The request head is on its way: body bytes may follow. */
   readonly takesBody: boolean;
   readonly inTunnel: boolean;
+  /** The upstream is not read: the client takes no more. */
+  readonly paused: boolean;
   begin(cluster: ClusterState, endpoint: EndpointState, now: number): void;
   /** As in `Attempt`. */
   sendBody(buffer: Buffer, start: number, end: number, keep: boolean): boolean;

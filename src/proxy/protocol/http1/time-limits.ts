@@ -12,14 +12,14 @@ function due(since: number, limit: number | undefined): number {
  * limits hold for the client's side, the route's for the upstream's.
  */
 export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean, now: number): Failure | number {
-  const { streamIdleTimeoutMs, requestTimeoutMs, upgradeIdleTimeoutMs = streamIdleTimeoutMs, maxUpgradeMs } = x.at.config.limits;
+  const { requestTimeoutMs, maxUpgradeMs } = x.at.config.limits;
   const forward = isTunnel ? null : (x.hit?.payload.forward ?? null);
   const routeAt = isTunnel ? Infinity : due(x.startedAt, x.timeoutMs);
   const readAt = requestDone && x.sentAt > 0 ? due(Math.max(x.lastActivity, x.sentAt), forward?.readTimeoutMs) : Infinity;
   const writeAt = !requestDone && x.sentAt > 0 ? due(x.lastActivity, forward?.writeTimeoutMs) : Infinity;
   // A gRPC call may send for as long as it lives: its deadline and the idle time bound it.
   const requestAt = requestDone || isTunnel || x.isGrpc ? Infinity : due(x.startedAt, requestTimeoutMs);
-  const idleAt = due(x.lastActivity, isTunnel ? upgradeIdleTimeoutMs : streamIdleTimeoutMs);
+  const idleAt = due(x.lastActivity, idleLimit(x, requestDone, isTunnel));
   const upgradeAt = isTunnel ? due(x.firstByteAt, maxUpgradeMs) : Infinity;
   if (now >= routeAt) return failures.routeTimeout;
   if (now >= readAt) return failures.readTimeout;
@@ -28,6 +28,15 @@ export function timeLimits(x: Exchange, requestDone: boolean, isTunnel: boolean,
   if (now >= idleAt) return failures.streamIdle;
   if (now >= upgradeAt) return failures.upgradeTimeout;
   return Math.min(routeAt, readAt, writeAt, requestAt, idleAt, upgradeAt);
+}
+
+/** Longest time without a byte in either direction, ms; 0: none. A wait that the configuration states is none, while it is the upstream that is waited for. */
+function idleLimit(x: Exchange, requestDone: boolean, isTunnel: boolean): number {
+  const { streamIdleTimeoutMs, upgradeIdleTimeoutMs } = x.at.config.limits;
+  const readTimeoutMs = x.hit?.payload.forward?.readTimeoutMs;
+  if (isTunnel) return upgradeIdleTimeoutMs ?? readTimeoutMs ?? streamIdleTimeoutMs;
+  if (streamIdleTimeoutMs === 0 || !requestDone || x.attempt.waitsForClient) return streamIdleTimeoutMs;
+  return Math.max(streamIdleTimeoutMs, readTimeoutMs ?? 0, x.timeoutMs);
 }
 
 /** Idle for this long, a connection keeps no more than its seat, ms. */

@@ -52,7 +52,7 @@ export class Http2Try implements UpstreamTry, SessionUser, StreamOwner {
   /** The session had served before: its server may have left it meanwhile. */
   private reused = false;
   private gotBytes = false;
-  private paused = false;
+  paused = false;
   /** Of an error of Node's own on the stream. */
   private errorCode = '';
   /** Our side of the stream is complete. */
