@@ -6,9 +6,9 @@ const usualConnections = 50_000;
 /** Files, sockets of the admin address, probes: descriptors that connections do not get. */
 const otherDescriptors = 256;
 
-/** Half of the file descriptors: the rest is for connections to upstreams, of which each client of layer 4 has its own. */
+/** Three quarters of the file descriptors: the rest is for connections to upstreams, of which many clients of HTTP share one. */
 export function defaultMaxConnections(): number {
-  return Math.max(1, Math.min(usualConnections, Math.floor((openFilesLimit() - otherDescriptors) * 0.5)));
+  return Math.max(1, Math.min(usualConnections, Math.floor((openFilesLimit() - otherDescriptors) * 0.75)));
 }
 
 /** Nine tenths of what the container, or else the machine, has. */

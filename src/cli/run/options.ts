@@ -89,7 +89,7 @@ export function addRunOptions(command: Command): Command {
     .addOption(
       new Option('--max-connections <n>', 'client connections at a time, over all listeners; 0 for no limit')
         .argParser(parseCount)
-        .default(defaultMaxConnections(), 'half of the file descriptors, at most 50000')
+        .default(defaultMaxConnections(), 'three quarters of the file descriptors, at most 50000')
         .env('WEIR_MAX_CONNECTIONS'),
     )
     .addOption(
