@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
+import { trafficAgent } from './traffic.ts';
 
 export interface SampleServices {
   /** Port on 127.0.0.1 by service name. */
@@ -36,8 +37,8 @@ async function start(name: SampleName): Promise<{ readonly name: SampleName; rea
       ),
     );
     const body = `${JSON.stringify({ service: name, method: request.method, path: request.url, headers: seen })}\n`;
-    // Reviews are a little slow and fail now and then, so that there is something to see.
-    const failing = name === 'reviews-v2' && Math.random() < 0.05;
+    // Reviews are a little slow and fail now and then, so that there is something to see; not to who tries the printed lines.
+    const failing = name === 'reviews-v2' && request.headers['user-agent'] === trafficAgent && Math.random() < 0.05;
     setTimeout(
       () => {
         response.writeHead(failing ? 500 : 200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });

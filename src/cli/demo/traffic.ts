@@ -8,6 +8,9 @@ export interface TrafficTarget {
   readonly share: number;
 }
 
+/** `User-Agent` of the demo's own requests. */
+export const trafficAgent = 'weir-demo';
+
 /** Sends a steady trickle of requests to 127.0.0.1, so that there is something to look at. Never holds the process. */
 export function startTraffic(targets: readonly TrafficTarget[], perSecond: number): { close(): void } {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
@@ -17,7 +20,10 @@ export function startTraffic(targets: readonly TrafficTarget[], perSecond: numbe
     const target = targets.find(({ share }) => (roll -= share) < 0);
     if (target === undefined) return;
     const { port, path, headers } = target;
-    const sent = request({ agent, host: '127.0.0.1', port, path, headers, timeout: 5000 }, (response) => response.resume());
+    const sent = request(
+      { agent, host: '127.0.0.1', port, path, headers: { ...headers, 'user-agent': trafficAgent }, timeout: 5000 },
+      (response) => response.resume(),
+    );
     // A reload or the end may cut a request of the demo; it has nobody to tell.
     sent.on('error', () => {});
     sent.on('timeout', () => sent.destroy());
