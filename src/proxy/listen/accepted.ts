@@ -53,8 +53,8 @@ export function socketOf(handle: Handle, buffer: Buffer | (() => Buffer), onByte
 }
 
 /**
- * Shows each connection that the server, which listens, accepts to `take` first, without a delay for small writes. What it does not take becomes a
- * socket of node:net and a `connection` event as ever.
+ * Shows each connection that the server, which listens, accepts to `take` first. What that does not take becomes a socket of
+ * node:net and a `connection` event as ever.
  */
 export function takeHandles(server: Server, take: (handle: Handle) => boolean): void {
   const listening: unknown = Reflect.get(server, '_handle');

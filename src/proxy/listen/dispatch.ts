@@ -36,11 +36,16 @@ export function serveHttp1(
   socket.resume();
 }
 
-/** A plain connection that node:net has made no socket of. */
+/** A plain connection that node:net has made no socket of. A bug ends this one, not the worker. */
 export function serveHandle(worker: WorkerRuntime, at: ListenerRuntime, handle: Parameters<typeof socketOf>[0]): void {
-  const connection = at.connection(worker);
-  const { shared } = worker.reads;
-  const seat = new Seat(worker, at, null, connection);
-  const own = socketOf(handle, shared, (bytes) => (seat.connection ?? seat).onShared(shared, bytes));
-  connection.attach(own, null, seat);
+  try {
+    const connection = at.connection(worker);
+    const { shared } = worker.reads;
+    const seat = new Seat(worker, at, null, connection);
+    const own = socketOf(handle, shared, (bytes) => (seat.connection ?? seat).onShared(shared, bytes));
+    connection.attach(own, null, seat);
+  } catch (error) {
+    worker.onFault(error);
+    handle.close();
+  }
 }

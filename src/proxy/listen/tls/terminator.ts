@@ -10,8 +10,7 @@ import type { TicketKeys } from './tickets.ts';
 /** Of one handshake; one of the two functions is called, once. */
 export interface HandshakeUser {
   onSecure(socket: TLSSocket, tls: Tls): void;
-  /** The socket is gone or about to be. */
-  /** `handshake-closed`: the client left before its end. */
+  /** The socket is gone or about to be. `handshake-closed`: the client left before the end. */
   onHandshakeFailed(failure: VerifyFailure | 'handshake' | 'handshake-closed', reason: string): void;
   /** Which hosts requests may name on the connection. */
   readonly hosts: ReturnType<typeof hostsOnTls>;
